@@ -1,0 +1,130 @@
+"""The index of a shared file, kept abreast of its log: a search first takes in what any process committed.
+
+Only keys, numbers and moments pass from the log to the index; texts stay in the database. Nothing here writes
+to the log.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from errata.errors import StoreError
+from errata.memory import Vectors
+from errata.memory.index import Index
+from errata.memory.reading import Reading
+
+_STATE = """
+SELECT (SELECT coalesce(max(number), 0) FROM revisions), (SELECT coalesce(max(vid), 0) FROM vectors),
+       (SELECT coalesce(max(value), '0') FROM settings WHERE key = 'epoch'),
+       (SELECT coalesce(max(number), 0) FROM edits e WHERE e.content = x'')
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the index has taken in: newest revision, newest vector, rebuilds, newest purge."""
+
+    number: int
+    key: int
+    epoch: int
+    purge: int
+
+
+class Following(Reading):
+    """Reading, with an index that follows the log."""
+
+    _version: tuple[int, int] | None = None
+    _seen: _Seen | None = None
+
+    def _changed(self) -> None:
+        """Say that this process has written: its own commits do not show in the database's version."""
+        self._version = None
+
+    def _state(self) -> _Seen:
+        number, key, epoch, purge = self._db.all(_STATE)[0]
+        return _Seen(number, key, int(epoch), purge)
+
+    def _fresh_index(self) -> Index:
+        version = self._db.version()
+        if self._index is not None and self._version == version:
+            return self._index
+        with self._db.snapshot():
+            state, seen, index = self._state(), self._seen, self._index
+            if index is None or seen is None or state.number < seen.number or state.epoch != seen.epoch:
+                index, seen = self._empty_index(state.purge), _Seen(0, 0, state.epoch, state.purge)
+                self._edits.clear()
+            index.stamp = (state.number, self._time_of(state.number))
+            if state.number > seen.number:
+                self._load(index, "r.number > ?", (seen.number,))
+            if state.key > seen.key and seen.number:
+                self._load(index, "v.vid > ? AND r.number <= ?", (seen.key, seen.number))
+            if state.purge != index.purges:
+                self._edits.clear()
+                kept = self._db.all("SELECT vid FROM vectors WHERE encoder = ?", (self._bound()[0],))
+                index.scrub(np.array([key for (key,) in kept], np.int64), state.purge)
+        self._index, self._seen, self._version = index, state, version
+        return index
+
+    def _empty_index(self, purges: int) -> Index:
+        _, fingerprint, dimension = self._bound()
+        index = Index(
+            dimension,
+            self._fetch,
+            fingerprint=fingerprint,
+            exact_limit=self._exact_limit,
+            path=None if self._db.in_memory or self._db.read_only else Path(self._db.path),
+            verify=lambda stamp: self._time_of(stamp[0]) == stamp[1],
+        )
+        index.purges = purges
+        return index
+
+    def _time_of(self, number: int) -> int:
+        """When a revision was made, in microseconds; 0 for revision 0 and -1 where there is none such."""
+        return int(
+            self._db.value("SELECT time FROM revisions WHERE number = ?", (number,)) or (-1 if number else 0)
+        )
+
+    def refresh(self, space: str | None = None) -> int:
+        """Bring the index up to date now rather than at the next search, and save it.
+
+        Returns the revision it covers.
+
+        Args:
+            space: this space's vectors are made ready too; None makes those of all spaces ready.
+
+        Raises:
+            EncoderMismatch: no scope model is bound.
+        """
+        with self._db.lock:
+            index = self._fresh_index()
+            for name in self.spaces() if space is None else [space]:
+                index.describe(name)
+            index.save()
+            return index.stamp[0]
+
+    def describe_index(self, space: str = "default") -> dict[str, object]:
+        """How a space is searched: its "kind" (matrix, graph, scan, empty) and the "vectors" it holds."""
+        with self._db.lock:
+            return self._fresh_index().describe(space)
+
+    def exact(self, vector: Vectors, k: int, *, space: str = "default") -> list[str]:
+        """Ids of the k nearest edits in force by reading every stored vector: what recall is measured by."""
+        with self._db.lock:
+            view = self._scanning()
+            return [candidate.edit.id for candidate in view.search(vector, k, space=space)[0]]
+
+    def _scanning(self) -> Reading:
+        raise NotImplementedError
+
+    def _save_index(self) -> None:
+        """Save what the index has that its file has not; never fails, for the index can be rebuilt."""
+        if self._index is None:
+            return
+        with self._db.lock:
+            try:
+                self._fresh_index().save()
+            except StoreError:
+                self._index = None

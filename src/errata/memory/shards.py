@@ -1,0 +1,266 @@
+"""The three ways a space's vectors are searched: a matrix in RAM, an HNSW graph, a scan of stored vectors.
+
+A shard holds keys (integers) and vectors. It is told with each search which keys are allowed, and it knows
+nothing of edits, validity or SQL. Distances are always recomputed from the stored vectors in float64, so that
+all three agree.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from usearch.index import Index as Graph
+
+from errata.memory import Vectors
+
+Keys = NDArray[np.int64]
+Found = tuple[Keys, NDArray[np.float64]]
+"""Keys and squared distances, nearest first; ties with the last one wanted are all kept."""
+Fetch = Callable[[Keys], Vectors]
+"""Reads stored vectors (float32, one row a key, in the keys' order)."""
+Allowed = Callable[[Keys], NDArray[np.bool_]]
+
+_BLOCK = 8192
+_FILLER = 1 << 62
+"""First of the keys that overwrite erased vectors in a graph; never allowed."""
+
+log = logging.getLogger(__name__)
+
+
+class Shard(Protocol):
+    """One space's vectors."""
+
+    @property
+    def keys(self) -> Keys:
+        """Keys held."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def add(self, keys: Keys, vectors: Vectors) -> None:
+        """Take in more vectors, of shape (n, d)."""
+        ...
+
+    def search(self, queries: Vectors, k: int, allowed: Allowed) -> list[Found]:
+        """The k nearest allowed keys (and ties with the k-th) of each query."""
+        ...
+
+    def scrub(self, keys: Keys) -> None:
+        """Overwrite these keys' vectors; they are never allowed again."""
+        ...
+
+
+def distances(query: Vectors, vectors: Vectors) -> NDArray[np.float64]:
+    """Squared Euclidean distances of a (d,) query to (n, d) vectors; each depends on its own vector only."""
+    difference = vectors.astype(np.float64) - query
+    result: NDArray[np.float64] = np.square(difference, out=difference).sum(axis=1)
+    return result
+
+
+def cut(keys: Keys, found: NDArray[np.float64], k: int) -> Found:
+    """The k nearest, nearest first, and all that are as near as the k-th."""
+    order = np.argsort(found, kind="stable")
+    keys, found = keys[order], found[order]
+    if len(found) > k:
+        last = int(np.searchsorted(found, found[k - 1], side="right"))
+        keys, found = keys[:last], found[:last]
+    return keys, found
+
+
+def nearest(
+    query: Vectors, coarse: NDArray[np.float32], keys: Keys, vectors: Vectors, slack: float, k: int
+) -> Found:
+    """Exact k nearest from coarse distances (inf: not allowed) that are wrong by at most `slack`."""
+    if k < len(coarse):
+        edge = np.partition(coarse, k - 1)[k - 1]
+        rows = np.flatnonzero((coarse <= edge + 2 * slack) & np.isfinite(coarse))
+    else:
+        rows = np.flatnonzero(np.isfinite(coarse))
+    return cut(keys[rows], distances(query, vectors[rows]), k)
+
+
+class MatrixShard:
+    """Exact search over a float32 matrix in RAM."""
+
+    def __init__(self, dimension: int) -> None:
+        self._matrix = np.zeros((0, dimension), np.float32)
+        self._norms = np.zeros(0, np.float32)
+        self._keys = np.zeros(0, np.int64)
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    @property
+    def keys(self) -> Keys:
+        """Keys held, in order of arrival."""
+        return self._keys[: self._size]
+
+    @property
+    def vectors(self) -> Vectors:
+        """Vectors held, in the keys' order."""
+        return self._matrix[: self._size]
+
+    def add(self, keys: Keys, vectors: Vectors) -> None:
+        """Append, growing by half."""
+        end = self._size + len(keys)
+        if end > len(self._keys):
+            room = max(end, 64, int(len(self._keys) * 1.5))
+            for name in ("_matrix", "_norms", "_keys"):
+                old = getattr(self, name)
+                new = np.zeros((room, *old.shape[1:]), old.dtype)
+                new[: self._size] = old[: self._size]
+                setattr(self, name, new)
+        self._matrix[self._size : end] = vectors
+        self._norms[self._size : end] = np.einsum("ij,ij->i", vectors, vectors)
+        self._keys[self._size : end] = keys
+        self._size = end
+
+    def search(self, queries: Vectors, k: int, allowed: Allowed) -> list[Found]:
+        """See Shard; O(n d) a query."""
+        keys, vectors, norms = self.keys, self.vectors, self._norms[: self._size]
+        barred = ~allowed(keys)
+        if barred.all():
+            return [(np.zeros(0, np.int64), np.zeros(0))] * len(queries)
+        found = []
+        portion = max(1, 4_000_000 // len(keys))
+        for start in range(0, len(queries), portion):
+            part = queries[start : start + portion]
+            coarse = norms - 2.0 * (part @ vectors.T)
+            coarse[:, barred] = np.inf
+            for query, row in zip(part, coarse, strict=True):
+                slack = 1e-5 * (1.0 + float(norms.max()) + float(query @ query))
+                found.append(nearest(query, row, keys, vectors, slack, k))
+        return found
+
+    def scrub(self, keys: Keys) -> None:
+        """See Shard."""
+        self._matrix[: self._size][np.isin(self.keys, keys)] = 0.0
+
+
+class ScanShard:
+    """Exact search that reads the stored vectors each time: slow, but holds only keys."""
+
+    def __init__(self, fetch: Fetch) -> None:
+        self.keys = np.zeros(0, np.int64)
+        self._fetch = fetch
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def add(self, keys: Keys, vectors: Vectors) -> None:
+        """Remember the keys; the vectors stay where they are."""
+        self.keys = np.concatenate([self.keys, keys])
+
+    def search(self, queries: Vectors, k: int, allowed: Allowed) -> list[Found]:
+        """See Shard; reads every allowed vector once for all queries."""
+        keys = self.keys[allowed(self.keys)]
+        best: list[Found] = [(np.zeros(0, np.int64), np.zeros(0))] * len(queries)
+        for part, vectors in blocks(keys, self._fetch):
+            block = MatrixShard(queries.shape[1])
+            block.add(part, vectors)
+            for i, (more, far) in enumerate(
+                block.search(queries, k, lambda keys: np.ones(len(keys), np.bool_))
+            ):
+                best[i] = cut(np.concatenate([best[i][0], more]), np.concatenate([best[i][1], far]), k)
+        return best
+
+    def scrub(self, keys: Keys) -> None:
+        """See Shard."""
+        self.keys = self.keys[~np.isin(self.keys, keys)]
+
+
+class GraphShard:
+    """Approximate search over an HNSW graph (usearch), its finds re-ranked by exact distance.
+
+    Unit vectors are kept as int8, others as float16. Where few keys are allowed, more and more are fetched;
+    when that ceases to pay, the allowed vectors are scanned, so an edit in force is never lost to its many
+    dead neighbours.
+    """
+
+    def __init__(self, dimension: int, fetch: Fetch, *, unit: bool, threads: int = 0) -> None:
+        self._fetch, self._dimension, self._threads = fetch, dimension, threads
+        self.unit = unit
+        self.graph = Graph(
+            ndim=dimension,
+            metric="l2sq",
+            dtype="i8" if unit else "f16",
+            connectivity=16,
+            expansion_add=64,
+            expansion_search=64,
+        )
+
+    def __len__(self) -> int:
+        return len(self.graph)
+
+    @property
+    def keys(self) -> Keys:
+        """Keys held, in no order; without those that fill the place of erased vectors."""
+        keys = np.asarray(self.graph.keys, dtype=np.uint64).astype(np.int64)
+        return keys[keys < _FILLER]
+
+    def add(self, keys: Keys, vectors: Vectors) -> None:
+        """Insert into the graph, in parallel."""
+        if len(keys):
+            self.graph.add(keys.astype(np.uint64), vectors, threads=self._threads)
+
+    def search(self, queries: Vectors, k: int, allowed: Allowed) -> list[Found]:
+        """See Shard; recall below 1 (`errata doctor` measures it)."""
+        return [self._one(query, k, allowed) for query in queries]
+
+    def _one(self, query: Vectors, k: int, allowed: Allowed) -> Found:
+        fetch, size = 2 * k + 8, len(self.graph)
+        while True:
+            self.graph.expansion_search = max(64, fetch)
+            matches = self.graph.search(query, min(fetch, size), threads=1)
+            keys = matches.keys.astype(np.int64)
+            keys = keys[allowed(keys)]
+            if len(keys) >= min(2 * k, k + 4) or fetch >= size:
+                break
+            if fetch > 4096:
+                return self._scan(query, k, allowed)
+            fetch *= 4
+        if fetch >= size and len(keys) < k:
+            return self._scan(query, k, allowed)
+        return cut(keys, distances(query, self._fetch(keys)), k)
+
+    def _scan(self, query: Vectors, k: int, allowed: Allowed) -> Found:
+        shard = ScanShard(self._fetch)
+        shard.keys = np.sort(self.keys)
+        return shard.search(query[None, :], k, allowed)[0]
+
+    def scrub(self, keys: Keys) -> None:
+        """Take keys out and write zeros over the places they held."""
+        held = (
+            keys[np.asarray(self.graph.contains(keys.astype(np.uint64)), dtype=np.bool_)]
+            if len(keys)
+            else keys
+        )
+        if not len(held):
+            return
+        self.graph.remove(held.astype(np.uint64), compact=True)
+        zeros = np.zeros((len(held), self._dimension), np.float32)
+        zeros[:, 0] = 1.0
+        first = _FILLER + int(np.random.default_rng().integers(1 << 60))
+        self.graph.add(np.arange(first, first + len(held), dtype=np.uint64), zeros, threads=1)
+        log.info("overwrote %d vectors in the index", len(held))
+
+    def save(self, path: Path) -> None:
+        """Write the graph to a file."""
+        self.graph.save(str(path))
+
+    def load(self, path: Path) -> None:
+        """Read the graph from a file whose checksum has been verified."""
+        self.graph.load(str(path))
+
+
+def blocks(keys: Keys, fetch: Fetch, size: int = _BLOCK) -> Iterator[tuple[Keys, Vectors]]:
+    """Keys and their vectors in portions."""
+    for start in range(0, len(keys), size):
+        part = keys[start : start + size]
+        yield part, fetch(part)
