@@ -22,11 +22,12 @@ from urllib.parse import unquote
 from errata.edit import Edit, Revision, Terms
 from errata.errors import ConfigError, EditError, EncoderMismatch
 from errata.memory import Moment, Vectors, changes, rows
+from errata.memory.cache import COLUMNS
 from errata.memory.changes import Change
 from errata.memory.database import Database
 from errata.memory.following import Following
 from errata.memory.past import PastMemory
-from errata.memory.reading import COLUMNS, Reading
+from errata.memory.reading import Reading
 from errata.memory.writing import Writer
 
 
