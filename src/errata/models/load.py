@@ -1,0 +1,82 @@
+"""From a name to a model: "mini", "echo", a URL, a folder or a hub id.
+
+It decides which class answers to a name and nothing else; weights are read and servers asked by the classes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from errata.errors import ConfigError, ErrataError, ModelError
+from errata.models import Model
+
+NAMES = ("mini", "echo")
+"""Names with a meaning of their own; a folder called so is meant by ./mini."""
+
+
+def load_model(name: str, **options: Any) -> Model:
+    """The base model a name means.
+
+    Args:
+        name: "mini" (the bundled base), "echo" (the fake), the http(s) URL of an OpenAI-compatible server, a
+            folder, or a hub id.
+        options: passed to the class: `EchoModel`, `RemoteModel` or `LocalModel.from_pretrained`.
+
+    Raises:
+        ConfigError: an empty name, another kind of URL, or an option that kind of model does not have.
+        ModelError: the model cannot be loaded; says what to do.
+
+    Example:
+        >>> load_model("echo").generate(["Hello."])
+        ['Hello.']
+    """
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigError(f"a model needs a name, not {name!r}", key="model", accepted=_accepted())
+    if name == "echo":
+        from errata.models.echo import EchoModel
+
+        return _call(EchoModel, name, options)
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", name):
+        from errata.models.remote import RemoteModel
+
+        return _call(RemoteModel, name, options, name)
+    from errata.models.local import LocalModel
+
+    if name == "mini":
+        return _call(LocalModel.from_pretrained, name, {"name": "mini", **options}, _mini())
+    return _call(LocalModel.from_pretrained, name, options, name)
+
+
+def _accepted() -> tuple[str, ...]:
+    return (*NAMES, "an http(s) URL", "a folder", "a hub id")
+
+
+def _call(make: Callable[..., Model], name: str, options: Mapping[str, Any], *args: Any) -> Model:
+    """Call `make` after checking that it has these options."""
+    accepted = [p.name for p in inspect.signature(make).parameters.values()][len(args) :]
+    for key in options:
+        if key not in accepted:
+            raise ConfigError(f"unknown option {key!r}", where=f"model {name!r}", key=key, accepted=accepted)
+    return make(*args, **options)
+
+
+def _mini() -> Path:
+    """Folder of the bundled base model."""
+    remedy = "the bundled base model is missing; train it with: errata train base"
+    find = getattr(importlib.import_module("errata.zoo"), "path", None)
+    if find is None:
+        raise ModelError(remedy)
+    try:
+        folder = Path(find("mini"))
+    except ErrataError as error:
+        raise ModelError(f"{remedy} ({error})") from error
+    except (OSError, LookupError) as error:
+        raise ModelError(remedy) from error
+    if not (folder / "config.json").is_file():
+        raise ModelError(remedy)
+    return folder
