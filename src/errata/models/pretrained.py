@@ -97,7 +97,8 @@ def load_pretrained(
 
 def short_name(name: str) -> str:
     """A name fit for logs: the last folder of a path, a hub id as it is."""
-    return Path(name).resolve().name if Path(name).is_dir() else name
+    folder = Path(name).expanduser()
+    return folder.resolve().name if folder.is_dir() else name
 
 
 def first_line(error: BaseException) -> str:
@@ -130,7 +131,7 @@ def _read(source: str, kind: Kind | None, revision: str | None, dtype: Any) -> t
         }[kind]
         tokenizer = transformers.AutoTokenizer.from_pretrained(source, revision=revision)
         module, report = maker.from_pretrained(
-            source, revision=revision, config=config, dtype=precision, output_loading_info=True
+            source, revision=revision, config=config, dtype=dtype, output_loading_info=True
         )
     except (
         OSError,
