@@ -6,13 +6,16 @@ to the log.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from errata.errors import StoreError
-from errata.memory import Vectors
+from errata.memory import Vectors, rows
 from errata.memory.index import Index
 from errata.memory.reading import Reading
 
@@ -44,14 +47,14 @@ class Following(Reading):
         self._version = None
 
     def _state(self) -> _Seen:
-        number, key, epoch, purge = self._db.all(_STATE)[0]
+        number, key, epoch, purge = self.db.all(_STATE)[0]
         return _Seen(number, key, int(epoch), purge)
 
     def _fresh_index(self) -> Index:
-        version = self._db.version()
+        version = self.db.version()
         if self._index is not None and self._version == version:
             return self._index
-        with self._db.snapshot():
+        with self.db.snapshot():
             state, seen, index = self._state(), self._seen, self._index
             if index is None or seen is None or state.number < seen.number or state.epoch != seen.epoch:
                 index, seen = self._empty_index(state.purge), _Seen(0, 0, state.epoch, state.purge)
@@ -63,7 +66,7 @@ class Following(Reading):
                 self._load(index, "v.vid > ? AND r.number <= ?", (seen.key, seen.number))
             if state.purge != index.purges:
                 self._edits.clear()
-                kept = self._db.all("SELECT vid FROM vectors WHERE encoder = ?", (self._bound()[0],))
+                kept = self.db.all("SELECT vid FROM vectors WHERE encoder = ?", (self._bound()[0],))
                 index.scrub(np.array([key for (key,) in kept], np.int64), state.purge)
         self._index, self._seen, self._version = index, state, version
         return index
@@ -75,7 +78,7 @@ class Following(Reading):
             self._fetch,
             fingerprint=fingerprint,
             exact_limit=self._exact_limit,
-            path=None if self._db.in_memory or self._db.read_only else Path(self._db.path),
+            path=None if self.db.in_memory or self.db.read_only else Path(self.db.path),
             verify=lambda stamp: self._time_of(stamp[0]) == stamp[1],
         )
         index.purges = purges
@@ -84,7 +87,7 @@ class Following(Reading):
     def _time_of(self, number: int) -> int:
         """When a revision was made, in microseconds; 0 for revision 0 and -1 where there is none such."""
         return int(
-            self._db.value("SELECT time FROM revisions WHERE number = ?", (number,)) or (-1 if number else 0)
+            self.db.value("SELECT time FROM revisions WHERE number = ?", (number,)) or (-1 if number else 0)
         )
 
     def refresh(self, space: str | None = None) -> int:
@@ -98,7 +101,7 @@ class Following(Reading):
         Raises:
             EncoderMismatch: no scope model is bound.
         """
-        with self._db.lock:
+        with self.db.lock:
             index = self._fresh_index()
             for name in self.spaces() if space is None else [space]:
                 index.describe(name)
@@ -107,23 +110,45 @@ class Following(Reading):
 
     def describe_index(self, space: str = "default") -> dict[str, object]:
         """How a space is searched: its "kind" (matrix, graph, scan, empty) and the "vectors" it holds."""
-        with self._db.lock:
+        with self.db.lock:
             return self._fresh_index().describe(space)
 
-    def exact(self, vector: Vectors, k: int, *, space: str = "default") -> list[str]:
-        """Ids of the k nearest edits in force by reading every stored vector: what recall is measured by."""
-        with self._db.lock:
-            view = self._scanning()
-            return [candidate.edit.id for candidate in view.search(vector, k, space=space)[0]]
+    @contextmanager
+    def as_last_bound(self) -> Iterator[Self]:
+        """This memory, bound to the scope model it was bound to last, by whatever process (for checks)."""
+        if self._encoder is not None:
+            yield self
+            return
+        sql = """SELECT c.code, c.fingerprint, c.dimension FROM settings s JOIN encoders c
+                 ON c.fingerprint = s.value WHERE s.key = 'encoder'"""
+        for code, fingerprint, dimension in self.db.all(sql):
+            self._encoder = (code, fingerprint, dimension)
+        try:
+            yield self
+        finally:
+            self._save_index()
+            self._encoder, self._index = None, None
 
-    def _scanning(self) -> Reading:
-        raise NotImplementedError
+    def sample_vectors(self, space: str, n: int) -> Vectors:
+        """Vectors of some n live edits of a space, always the same ones, of shape (at most n, d)."""
+        code, _, dimension = self._bound()
+        sql = """SELECT v.vector FROM edits e JOIN vectors v
+                 ON v.row = e.row AND v.encoder = ? AND v.content = e.content
+                 WHERE e.live AND e.space = ? ORDER BY (v.vid * 7919) % 10007, v.vid LIMIT ?"""
+        return rows.vectors_of([vector for (vector,) in self.db.all(sql, (code, space, n))], dimension)
+
+    def wanted_index_files(self) -> set[Path]:
+        """Index files that the spaces large enough for one have, or will have."""
+        if self._encoder is None:
+            return set()
+        with self.db.lock:
+            return self._fresh_index().wanted_files()
 
     def _save_index(self) -> None:
         """Save what the index has that its file has not; never fails, for the index can be rebuilt."""
         if self._index is None:
             return
-        with self._db.lock:
+        with self.db.lock:
             try:
                 self._fresh_index().save()
             except StoreError:

@@ -12,6 +12,7 @@ import hashlib
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,7 @@ class Index:
         shard: Shard
         if len(wanted) <= self.exact_limit:
             shard = MatrixShard(self.dimension)
+            self._delete_file(code)
         elif not self._use_graph:
             shard = ScanShard(self._fetch)
         else:
@@ -234,6 +236,14 @@ class Index:
         part = "" if space == "default" else f".{hashlib.sha256(space.encode()).hexdigest()[:12]}"
         return self.path.with_name(f"{self.path.name}{part}.hnsw")
 
+    def wanted_files(self) -> set[Path]:
+        """Files of the spaces that are too large to be searched exactly."""
+        sizes = {
+            s: int(np.count_nonzero(self._on & (self._space == code))) for s, code in self._codes.items()
+        }
+        large = (self.file_of(space) for space, size in sizes.items() if size > self.exact_limit)
+        return {path for path in large if path is not None}
+
     def _note(self, space: str) -> dict[str, Any]:
         return {"space": space, "fingerprint": self.fingerprint, "dimension": self.dimension}
 
@@ -285,6 +295,12 @@ class Index:
             return
         self._unsaved[code] = 0
 
+    def _delete_file(self, code: int) -> None:
+        path = self.file_of(self._space_of(code))
+        if path is not None:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+
     def save(self) -> None:
         """Write every graph that has changed; a failure is logged, for the index can always be rebuilt."""
         for code in list(self._shards):
@@ -305,8 +321,6 @@ class Index:
             shard = self._shard(code)
             shard.scrub(np.setdiff1d(shard.keys, kept))
             self._unsaved[code] = max(1, self._unsaved.get(code, 0))
-            if path is not None and not isinstance(shard, GraphShard):
-                path.unlink(missing_ok=True)
         self.save()
 
 

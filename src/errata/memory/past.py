@@ -48,7 +48,7 @@ class PastMemory(Reading):
     def _fresh_index(self) -> Index:
         if self._index is None:
             index = Index(self._bound()[2], self._fetch, exact_limit=self._exact_limit, graph=False)
-            with self._db.snapshot():
+            with self.db.snapshot():
                 self._load(index, "1", ())
             self._index = index
         return self._index
@@ -59,7 +59,7 @@ class PastMemory(Reading):
         Raises:
             StoreError: the memory has never been bound to this scope model.
         """
-        found = self._db.all(
+        found = self.db.all(
             "SELECT code FROM encoders WHERE (fingerprint, dimension) = (?, ?)", (fingerprint, dimension)
         )
         if not found:
@@ -73,7 +73,7 @@ class PastMemory(Reading):
         """The memory as it was at a moment not after this one; see `SqliteMemory.checkout`."""
         number = self.number_at(at)
         moment = min(at, self._moment) if isinstance(at, datetime) else self.moment_at(number)
-        return PastMemory(self._db, number, moment, encoder=self._encoder, exact_limit=self._exact_limit)
+        return PastMemory(self.db, number, moment, encoder=self._encoder, exact_limit=self._exact_limit)
 
     def _refuse(self) -> NoReturn:
         raise StoreError(f"this is the memory as it was at revision {self.revision}; it cannot be changed")

@@ -37,7 +37,7 @@ class Reading:
     """
 
     def __init__(self, db: Database, *, upto: int | None, exact_limit: int) -> None:
-        self._db, self._upto, self._exact_limit = db, upto, exact_limit
+        self.db, self._upto, self._exact_limit = db, upto, exact_limit
         self._edits = Edits(db)
         self._index: Index | None = None
         self._encoder: tuple[int, str, int] | None = None
@@ -56,7 +56,7 @@ class Reading:
     def revision(self) -> int:
         """Number of the newest revision; 0 for an empty log."""
         return (
-            int(self._db.value("SELECT coalesce(max(number), 0) FROM revisions"))
+            int(self.db.value("SELECT coalesce(max(number), 0) FROM revisions"))
             if self._upto is None
             else self._upto
         )
@@ -70,7 +70,7 @@ class Reading:
     def find(self, ids: Iterable[str]) -> dict[str, Revision]:
         """Newest revisions of the edits with exactly these ids; unknown ids are left out."""
         sql = f"SELECT {COLUMNS} FROM {self._newest} AND r.id IN ({{}})"
-        return {row[4]: rows.read_revision(row) for row in self._db.where_in(sql, dict.fromkeys(ids))}
+        return {row[4]: rows.read_revision(row) for row in self.db.where_in(sql, dict.fromkeys(ids))}
 
     def get(self, id: str) -> Revision:
         """The newest revision of an edit, found by its id or by the first characters (4 or more) of only one.
@@ -98,7 +98,7 @@ class Reading:
         sql = f"SELECT r.id FROM {self._newest} AND r.id >= ? AND r.id < ? ORDER BY r.id LIMIT {limit}"
         if self._upto is None:
             sql = f"SELECT e.id FROM edits e WHERE e.id >= ? AND e.id < ? ORDER BY e.id LIMIT {limit}"
-        return [id for (id,) in self._db.all(sql, (prefix, prefix + "\U0010ffff"))]
+        return [id for (id,) in self.db.all(sql, (prefix, prefix + "\U0010ffff"))]
 
     # Lists
 
@@ -147,7 +147,7 @@ class Reading:
             raise EditError(f"limit must be 0 or more, not {limit}")
         sql = f"SELECT {COLUMNS} FROM {self._newest} AND {' AND '.join(where)} ORDER BY r.number LIMIT ?"
         return [
-            rows.read_revision(row) for row in self._db.all(sql, (*values, -1 if limit is None else limit))
+            rows.read_revision(row) for row in self.db.all(sql, (*values, -1 if limit is None else limit))
         ]
 
     def _text_condition(self, text: str) -> tuple[str, builtins.list[Any]]:
@@ -163,7 +163,7 @@ class Reading:
         return " AND ".join([both] * len(parts)), [f"%{part}%" for part in parts]
 
     def _has_texts(self) -> bool:
-        return bool(self._db.value("SELECT count(*) FROM sqlite_master WHERE name = 'texts'"))
+        return bool(self.db.value("SELECT count(*) FROM sqlite_master WHERE name = 'texts'"))
 
     def history(
         self, id: str | None = None, *, after: int = 0, limit: int | None = None
@@ -183,7 +183,7 @@ class Reading:
         newest, left = self.revision, limit
         while left is None or left > 0:
             size = 1000 if left is None else min(1000, left)
-            page = self._db.all(sql, (*(() if id is None else (id,)), after, newest, size))
+            page = self.db.all(sql, (*(() if id is None else (id,)), after, newest, size))
             for row in page:
                 yield rows.read_revision(row)
             if len(page) < size:
@@ -200,7 +200,7 @@ class Reading:
         """
         if isinstance(moment, datetime):
             sql = "SELECT coalesce(max(number), 0) FROM revisions WHERE number <= ? AND time <= ?"
-            return int(self._db.value(sql, (self.revision, rows.micros(moment))))
+            return int(self.db.value(sql, (self.revision, rows.micros(moment))))
         if isinstance(moment, bool) or not isinstance(moment, int):
             raise EditError(f"a moment must be a revision number or a datetime, not {moment!r}")
         if not 0 <= moment <= self.revision:
@@ -209,7 +209,7 @@ class Reading:
 
     def moment_at(self, number: int) -> datetime:
         """When a revision was made; the beginning of 1970 for revision 0."""
-        return rows.moment_of(self._db.value("SELECT time FROM revisions WHERE number = ?", (number,)) or 0)
+        return rows.moment_of(self.db.value("SELECT time FROM revisions WHERE number = ?", (number,)) or 0)
 
     def diff(self, a: Moment, b: Moment) -> Diff:
         """What changed from moment `a` to moment `b` (which may be the earlier one).
@@ -225,7 +225,7 @@ class Reading:
         span = (min(low, high), max(low, high))
         states = []
         for number in (low, high):
-            found = [row for row in self._db.all(sql, (*span, number)) if not row[17]]
+            found = [row for row in self.db.all(sql, (*span, number)) if not row[17]]
             revisions = (rows.read_revision(row) for row in found)
             states.append({revision.edit.id: revision for revision in revisions if revision.live})
         return compare(*states)
@@ -255,14 +255,14 @@ class Reading:
         sql = f"""SELECT {COLUMNS} FROM {self._newest} AND {LIVE} AND NOT EXISTS
                   (SELECT 1 FROM vectors v WHERE v.row = r.row AND v.encoder = ? AND v.content = r.content)
                   ORDER BY r.number LIMIT ?"""
-        found = self._db.all(sql, (code, -1 if limit is None else limit))
+        found = self.db.all(sql, (code, -1 if limit is None else limit))
         return [rows.read_revision(row).edit for row in found]
 
     def _fetch(self, keys: Keys) -> Vectors:
         """Stored vectors by key, in the keys' order; zeros for one that has been purged meanwhile."""
         dimension = self._bound()[2]
         wanted = keys.tolist()
-        found = dict(self._db.where_in("SELECT vid, vector FROM vectors WHERE vid IN ({})", wanted))
+        found = dict(self.db.where_in("SELECT vid, vector FROM vectors WHERE vid IN ({})", wanted))
         none = bytes(2 * dimension)
         return rows.vectors_of([found.get(key, none) for key in wanted], dimension)
 
@@ -278,7 +278,7 @@ class Reading:
                 1,
             )
         } AND {where}"""
-        with self._db.reading() as connection:
+        with self.db.reading() as connection:
             cursor = connection.execute(sql, (self._bound()[0], *values))
             while part := cursor.fetchmany(50_000):
                 row, key, space, number, on, start, end = zip(*part, strict=True)
@@ -312,7 +312,7 @@ class Reading:
         if k < 1:
             raise EditError(f"k must be 1 or more, not {k}")
         moment = rows.micros(self._now() if at is None else at)
-        with self._db.lock:
+        with self.db.lock:
             found = self._fresh_index().search(queries, k, space, moment)
             return [self._candidates(numbers, far, k) for numbers, far in found]
 
@@ -344,7 +344,7 @@ class Reading:
             " JOIN vectors v ON v.row = r.row AND v.encoder = ? AND v.content = r.content WHERE ",
             1,
         )
-        found = self._db.all(f"SELECT v.vid, r.number FROM {newest} AND {out}", (code, space, now, now))
+        found = self.db.all(f"SELECT v.vid, r.number FROM {newest} AND {out}", (code, space, now, now))
         number_of = dict(found)
         best, far = np.zeros(0, np.int64), np.zeros(0)
         for keys, stored in blocks(np.array(sorted(number_of), np.int64), self._fetch):
@@ -352,7 +352,7 @@ class Reading:
         told = []
         for key, distance in zip(best.tolist(), far.tolist(), strict=True):
             sql = f"SELECT {COLUMNS} FROM revisions r WHERE r.number = ?"
-            revision = rows.read_revision(self._db.all(sql, (number_of[key],))[0])
+            revision = rows.read_revision(self.db.all(sql, (number_of[key],))[0])
             reason = revision.inactive_because(moment) or f"in space {revision.edit.space!r}"
             told.append((Candidate(revision.edit, distance), reason))
         return sorted(told, key=lambda item: (item[0].distance, item[0].edit.id))[:k]
@@ -363,7 +363,7 @@ class Reading:
         """Names of the spaces that hold live edits, sorted."""
         return [
             name
-            for (name,) in self._db.all(f"SELECT DISTINCT r.space FROM {self._newest} AND {LIVE} ORDER BY 1")
+            for (name,) in self.db.all(f"SELECT DISTINCT r.space FROM {self._newest} AND {LIVE} ORDER BY 1")
         ]
 
     def counts(self, *, at: datetime | None = None) -> dict[str, dict[str, int]]:
@@ -379,11 +379,11 @@ class Reading:
         sql = f"SELECT r.space, {state}, count(*) FROM {self._newest} GROUP BY 1, 2"
         counted: dict[str, dict[str, int]] = {}
         names = ("in force", "disabled", "not yet valid", "expired", "retracted", "purged")
-        for space, name, count in self._db.all(sql, (moment, moment)):
+        for space, name, count in self.db.all(sql, (moment, moment)):
             counted.setdefault(space, dict.fromkeys(names, 0))[name] = count
         return counted
 
     def threshold(self, space: str) -> float | None:
         """The space's own threshold, or None if it has none."""
-        value = self._db.value("SELECT value FROM settings WHERE key = ?", (f"threshold:{space}",))
+        value = self.db.value("SELECT value FROM settings WHERE key = ?", (f"threshold:{space}",))
         return None if value is None else float(value)

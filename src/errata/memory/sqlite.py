@@ -27,7 +27,6 @@ from errata.memory.changes import Change
 from errata.memory.database import Database
 from errata.memory.following import Following
 from errata.memory.past import PastMemory
-from errata.memory.reading import Reading
 from errata.memory.writing import Writer
 
 
@@ -96,12 +95,12 @@ class SqliteMemory(Following):
             Database(str(path), read_only=read_only, timeout=timeout), upto=None, exact_limit=exact_limit
         )
         self._clock = clock
-        self._writer = Writer(self._db, clock, texts=self._has_texts())
+        self._writer = Writer(self.db, clock, texts=self._has_texts())
 
     @property
     def path(self) -> str:
         """The file, or ":memory:"."""
-        return self._db.path
+        return self.db.path
 
     def _now(self) -> datetime:
         return self._clock()
@@ -117,16 +116,16 @@ class SqliteMemory(Following):
         """
         if not fingerprint or dimension < 1:
             raise EditError("bind needs the scope model's fingerprint and a dimension of 1 or more")
-        known = self._db.all("SELECT code, dimension FROM encoders WHERE fingerprint = ?", (fingerprint,))
-        last = self._db.value("SELECT value FROM settings WHERE key = 'encoder'")
-        if (not known or last != fingerprint) and not (known and self._db.read_only):
-            with self._db.writing() as connection:
+        known = self.db.all("SELECT code, dimension FROM encoders WHERE fingerprint = ?", (fingerprint,))
+        last = self.db.value("SELECT value FROM settings WHERE key = 'encoder'")
+        if (not known or last != fingerprint) and not (known and self.db.read_only):
+            with self.db.writing() as connection:
                 connection.execute(
                     "INSERT OR IGNORE INTO encoders (fingerprint, dimension) VALUES (?, ?)",
                     (fingerprint, dimension),
                 )
                 connection.execute("INSERT OR REPLACE INTO settings VALUES ('encoder', ?)", (fingerprint,))
-            known = self._db.all("SELECT code, dimension FROM encoders WHERE fingerprint = ?", (fingerprint,))
+            known = self.db.all("SELECT code, dimension FROM encoders WHERE fingerprint = ?", (fingerprint,))
         code, kept = known[0]
         if kept != dimension:
             raise EncoderMismatch(
@@ -151,7 +150,7 @@ class SqliteMemory(Following):
         )
         with self._changing():
             for edit in edits:
-                if self._db.value(known, (edit.id, rows.content_of(edit))) is None:
+                if self.db.value(known, (edit.id, rows.content_of(edit))) is None:
                     raise EditError(
                         f"no revision of {edit.id!r} has the text {edit.text[:80]!r}; add it first"
                     )
@@ -262,8 +261,8 @@ class SqliteMemory(Following):
                 f"SELECT {COLUMNS} FROM revisions r WHERE row = ? AND number < ? ORDER BY number DESC LIMIT 1"
             )
             log = f"SELECT {COLUMNS} FROM revisions r WHERE number > ? ORDER BY number DESC"
-            for done in self._db.all(log, (newest - n,)):
-                previous = self._db.all(before, (done[3], done[0]))
+            for done in self.db.all(log, (newest - n,)):
+                previous = self.db.all(before, (done[3], done[0]))
                 earlier = rows.read_revision(previous[0]) if previous else None
                 taken.append(changes.undoing(rows.read_revision(done), earlier))
             return self._write(taken)
@@ -279,10 +278,10 @@ class SqliteMemory(Following):
         """
         revisions = self._each(ids, lambda state: changes.purging(state, terms), erase=True)
         self._edits.clear()
-        with self._db.lock:
+        with self.db.lock:
             if self._encoder is not None:
                 self._fresh_index()
-        self._db.reclaim()
+        self.db.reclaim()
         return revisions
 
     def checkout(self, at: Moment) -> PastMemory:
@@ -297,7 +296,7 @@ class SqliteMemory(Following):
         """
         number = self.number_at(at)
         moment = at if isinstance(at, datetime) else self.moment_at(number)
-        return PastMemory(self._db, number, moment, encoder=self._encoder, exact_limit=self._exact_limit)
+        return PastMemory(self.db, number, moment, encoder=self._encoder, exact_limit=self._exact_limit)
 
     def set_threshold(self, space: str, value: float | None) -> None:
         """Set (or with None take away) a space's own threshold, a probability.
@@ -307,7 +306,7 @@ class SqliteMemory(Following):
         """
         if value is not None and not 0.0 <= value <= 1.0:
             raise ConfigError(f"the threshold must lie between 0 and 1, not {value}", key="threshold")
-        with self._db.writing() as connection:
+        with self.db.writing() as connection:
             connection.execute("DELETE FROM settings WHERE key = ?", (f"threshold:{space}",))
             if value is not None:
                 connection.execute(
@@ -319,7 +318,7 @@ class SqliteMemory(Following):
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
         """A write transaction; afterwards the index is behind."""
-        with self._db.writing() as connection:
+        with self.db.writing() as connection:
             yield connection
             self._changed()
 
@@ -353,31 +352,32 @@ class SqliteMemory(Following):
         """
         with self._changing() as connection:
             self._writer.replay()
-            epoch = int(self._db.value("SELECT value FROM settings WHERE key = 'epoch'") or 0)
+            epoch = int(self.db.value("SELECT value FROM settings WHERE key = 'epoch'") or 0)
             connection.execute("INSERT OR REPLACE INTO settings VALUES ('epoch', ?)", (str(epoch + 1),))
-        with self._db.lock, self._db.guard():
+        with self.db.lock, self.db.guard():
             self._index = None
             for file in self.index_files():
                 file.unlink(missing_ok=True)
 
     def index_files(self) -> builtins.list[Path]:
         """Files beside the database that hold graphs, half-written ones included."""
-        if self._db.in_memory:
+        if self.db.in_memory:
             return []
         file = Path(self.path)
         return sorted(file.parent.glob(f"{glob.escape(file.name)}*.hnsw*"))
 
-    def _scanning(self) -> Reading:
-        return PastMemory(self._db, self.revision, self._now(), encoder=self._encoder, exact_limit=0)
+    def scanning(self) -> PastMemory:
+        """This memory as it is now, searched by reading every stored vector: what recall is measured by."""
+        return PastMemory(self.db, self.revision, self._now(), encoder=self._encoder, exact_limit=0)
 
     # The end
 
     def close(self) -> None:
         """Save the index and close the file; closing twice does no harm."""
-        if self._db.closed:
+        if self.db.closed:
             return
         self._save_index()
-        self._db.close()
+        self.db.close()
 
     def __enter__(self) -> Self:
         return self
