@@ -391,6 +391,13 @@ def test_it_is_an_open_model(models: dict[str, LocalModel]) -> None:
     assert (model.name, model.module is models["t5"].module) == ("t5", True)
 
 
+def test_a_model_that_came_from_nowhere_is_called_by_its_class() -> None:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    module = GPT2LMHeadModel(GPT2Config(vocab_size=8, n_embd=8, n_layer=1, n_head=1))
+    assert LocalModel(module, tiny.words_tokenizer("gpt")).name == "GPT2LMHeadModel"
+
+
 @pytest.mark.parametrize("name", ["./nowhere", "/no/such/folder", "~/nowhere-at-all", "a/b/c"])
 def test_a_missing_folder_is_named(name: str) -> None:
     with pytest.raises(ModelError, match="there is no folder"):

@@ -98,7 +98,7 @@ def load_pretrained(
 def short_name(name: str) -> str:
     """A name fit for logs: the last folder of a path, a hub id as it is."""
     folder = Path(name).expanduser()
-    return folder.resolve().name if folder.is_dir() else name
+    return folder.resolve().name if name and folder.is_dir() else name
 
 
 def first_line(error: BaseException) -> str:
