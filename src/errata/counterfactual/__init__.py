@@ -26,9 +26,7 @@ class Counterfactual(Protocol):
         """Refuse, when an edit is added, what could not be answered later (raises UnsupportedEdit)."""
         ...
 
-    def respond(
-        self, inputs: Sequence[str], matches: Sequence[Match], base: Model, **options: Any
-    ) -> list[str]:
+    def respond(self, inputs: Sequence[str], matches: Sequence[Match], base: Model, **options: Any) -> list[str]:
         """One answer for each (input, match) pair, in order."""
         ...
 
@@ -72,9 +70,7 @@ def read_settings(file: str | PathLike[str], kind: str, accepted: Iterable[str])
         raise ModelError(f"cannot read {SETTINGS}: {error}") from error
     if not isinstance(settings, dict) or settings.get("kind") != kind:
         found = settings.get("kind") if isinstance(settings, dict) else settings
-        raise ConfigError(
-            f"this is {found!r}, not a {kind!r} counterfactual model", where=SETTINGS, key="kind"
-        )
+        raise ConfigError(f"this is {found!r}, not a {kind!r} counterfactual model", where=SETTINGS, key="kind")
     keys = list(accepted)
     for key in settings:
         if key != "kind" and key not in keys:

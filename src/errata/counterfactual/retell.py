@@ -73,9 +73,7 @@ class Retell:
     def check(self, edit: Edit) -> None:
         """Accept any edit: whatever can be said can be told."""
 
-    def respond(
-        self, inputs: Sequence[str], matches: Sequence[Match], base: Model, **options: Any
-    ) -> list[str]:
+    def respond(self, inputs: Sequence[str], matches: Sequence[Match], base: Model, **options: Any) -> list[str]:
         """The base model's answer to each input, told the edit it was matched with; one call of the base.
 
         Args:
@@ -126,6 +124,4 @@ def _check_wording(wording: object, what: str, names: set[str]) -> None:
         raise ConfigError(f"the wording for {what} cannot be read: {error}", key=what) from error
     found = {name for _, name, _, _ in pieces if name is not None}
     if found != names or any(form or how for _, _, form, how in pieces):
-        raise ConfigError(
-            f"the wording for {what} must hold just {wanted} (double a brace to write one)", key=what
-        )
+        raise ConfigError(f"the wording for {what} must hold just {wanted} (double a brace to write one)", key=what)

@@ -115,9 +115,7 @@ class Seq2SeqCounterfactual:
             self.model.module.save_pretrained(folder)
             self.model.tokenizer.save_pretrained(folder)
         except (OSError, RuntimeError) as error:
-            raise ModelError(
-                f"cannot save {self.model.name} in {str(folder)!r}: {first_line(error)}"
-            ) from error
+            raise ModelError(f"cannot save {self.model.name} in {str(folder)!r}: {first_line(error)}") from error
         write_settings(folder, "seq2seq", {"separator": self.separator})
 
     def push_to_hub(self, repo_id: str, *, private: bool = False, revision: str | None = None) -> str:
@@ -158,13 +156,9 @@ class Seq2SeqCounterfactual:
         try:
             self.model.target_ids([self.text(edit, "?")], [edit.target])
         except EditError as error:
-            raise UnsupportedEdit(
-                f"edit {edit.id} does not fit this counterfactual model: {error}"
-            ) from error
+            raise UnsupportedEdit(f"edit {edit.id} does not fit this counterfactual model: {error}") from error
 
-    def respond(
-        self, inputs: Sequence[str], matches: Sequence[Match], base: Model, **options: Any
-    ) -> list[str]:
+    def respond(self, inputs: Sequence[str], matches: Sequence[Match], base: Model, **options: Any) -> list[str]:
         """One answer for each (input, match) pair, in order; the base model is not asked.
 
         Args:
@@ -213,23 +207,17 @@ class Seq2SeqCounterfactual:
             ModelError: out of memory, or the model failed.
         """
         if reduction not in ("token", "example"):
-            raise ConfigError(
-                f"unknown reduction {reduction!r}", key=str(reduction), accepted=("token", "example")
-            )
+            raise ConfigError(f"unknown reduction {reduction!r}", key=str(reduction), accepted=("token", "example"))
         texts = self._texts(inputs, edits)
         if not texts:
             raise EditError("a loss needs at least one example")
         torch = torch_module()
         rows, ids = zip(*self.model.logits(texts, targets), strict=True)
-        total: Tensor = torch.nn.functional.cross_entropy(
-            torch.cat(rows).float(), torch.cat(ids), reduction="sum"
-        )
+        total: Tensor = torch.nn.functional.cross_entropy(torch.cat(rows).float(), torch.cat(ids), reduction="sum")
         return total / (len(texts) if reduction == "example" else sum(len(row) for row in ids))
 
     def _texts(self, inputs: Sequence[str], edits: Sequence[Edit]) -> list[str]:
-        return [
-            self.text(edit, x) for edit, x in zip(edits, check_pairs(inputs, edits, "edits"), strict=True)
-        ]
+        return [self.text(edit, x) for edit, x in zip(edits, check_pairs(inputs, edits, "edits"), strict=True)]
 
 
 def _settings_file(name_or_path: str, revision: str | None) -> Path | None:

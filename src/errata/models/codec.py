@@ -119,14 +119,10 @@ class Codec:
         self.check_room(prompt_ids, [len(row) for row in target_ids])
         return prompt_ids, target_ids
 
-    def _continuations(
-        self, texts: Sequence[str], prompt_ids: Sequence[Ids], targets: Sequence[str]
-    ) -> list[Ids]:
+    def _continuations(self, texts: Sequence[str], prompt_ids: Sequence[Ids], targets: Sequence[str]) -> list[Ids]:
         """Ids of targets after their prompts: read together, or apart where a token would span the border."""
         pairs = list(zip(texts, targets, strict=True))
-        glued = [
-            self.chat or not target or text[-1].isspace() or target[0].isspace() for text, target in pairs
-        ]
+        glued = [self.chat or not target or text[-1].isspace() or target[0].isspace() for text, target in pairs]
         tails = [target if glue else f" {target}" for target, glue in zip(targets, glued, strict=True)]
         whole = self._tokenize([a + b for a, b in zip(texts, tails, strict=True)], special=not self.chat)
         alone = self._tokenize(tails, special=False)

@@ -33,9 +33,7 @@ from errata.models.pretrained import (
 if TYPE_CHECKING:
     from torch import Tensor
 
-_PLAIN: Mapping[
-    str, Any
-] = {  # whatever a checkpoint recommends: several of its settings count padding as text
+_PLAIN: Mapping[str, Any] = {  # whatever a checkpoint recommends: several of its settings count padding as text
     "num_beams": 1,
     "num_return_sequences": 1,
     "min_new_tokens": 0,
@@ -83,18 +81,14 @@ class LocalModel:
         template_options: Mapping[str, Any] | None = None,
     ) -> None:
         if not isinstance(batch_size, int) or batch_size < 1:
-            raise ConfigError(
-                f"batch_size must be a whole number above 0, not {batch_size!r}", key="batch_size"
-            )
+            raise ConfigError(f"batch_size must be a whole number above 0, not {batch_size!r}", key="batch_size")
         self._module, self._tokenizer = module, tokenizer
         self.kind: Kind = check_kind(kind) or detect_kind(module.config, type(module).__name__)
         self._name = name or short_name(getattr(module.config, "_name_or_path", "")) or type(module).__name__
         self.batch_size = batch_size
         self._options = Options(max_new_tokens=max_new_tokens, system=system)
         self._max_new_tokens = max_new_tokens
-        self._codec = Codec(
-            module, tokenizer, self.kind, self._name, chat=chat, template_options=template_options
-        )
+        self._codec = Codec(module, tokenizer, self.kind, self._name, chat=chat, template_options=template_options)
         with _locks_guard:
             self._lock = _locks.setdefault(module, threading.RLock())
 
@@ -195,8 +189,7 @@ class LocalModel:
             ids = self._codec.prompt_ids(self._codec.texts(texts, wish.system))
             self._codec.check_room(
                 ids,
-                [0 if self.kind == "classifier" else (wish.max_new_tokens or self._max_new_tokens)]
-                * len(ids),
+                [0 if self.kind == "classifier" else (wish.max_new_tokens or self._max_new_tokens)] * len(ids),
             )
             lengths = [len(row) for row in ids]
             if self.kind == "classifier":
@@ -271,9 +264,7 @@ class LocalModel:
             gap = [filler] * (width - len(row))
             return [*gap, *row] if left else [*row, *gap]
 
-        return self._tensor([fill(row, pad) for row in rows]), self._tensor(
-            [fill([1] * len(r), 0) for r in rows]
-        )
+        return self._tensor([fill(row, pad) for row in rows]), self._tensor([fill([1] * len(r), 0) for r in rows])
 
     def _decode(self, prompts: list[Ids], wish: Options) -> list[str]:
         """Answers of one batch; a causal model goes on at the right end, so it is padded on the left."""
@@ -319,9 +310,7 @@ class LocalModel:
             logits = self._module(input_ids=ids, attention_mask=mask, use_cache=False).logits
             return [row[len(p) - 1 : len(p) - 1 + len(t)] for row, (p, t) in zip(logits, pairs, strict=True)]
         ids, mask = self._padded(prompts)
-        decoder_ids, decoder_mask = self._padded(
-            [[self._codec.decoder_start(), *target[:-1]] for target in targets]
-        )
+        decoder_ids, decoder_mask = self._padded([[self._codec.decoder_start(), *target[:-1]] for target in targets])
         logits = self._module(
             input_ids=ids,
             attention_mask=mask,
@@ -335,10 +324,7 @@ class LocalModel:
         """Label logits, each (1, labels); without a pad id a model may not find where a padded row ends."""
         singly = getattr(self._module.config, "pad_token_id", None) is None
         batches = [[prompt] for prompt in prompts] if singly else [prompts]
-        outputs = [
-            self._module(input_ids=ids, attention_mask=mask).logits
-            for ids, mask in map(self._padded, batches)
-        ]
+        outputs = [self._module(input_ids=ids, attention_mask=mask).logits for ids, mask in map(self._padded, batches)]
         return [row[None] for logits in outputs for row in logits]
 
     @contextmanager
@@ -349,12 +335,10 @@ class LocalModel:
         except ErrataError:
             raise
         except (RuntimeError, MemoryError, IndexError, ValueError, TypeError) as error:
-            if isinstance(
-                error, MemoryError | torch_module().OutOfMemoryError
-            ) or "can't allocate memory" in str(error):
-                raise ModelError(
-                    f"{self._name} is out of memory; lower batch_size (now {self.batch_size})"
-                ) from error
+            if isinstance(error, MemoryError | torch_module().OutOfMemoryError) or "can't allocate memory" in str(
+                error
+            ):
+                raise ModelError(f"{self._name} is out of memory; lower batch_size (now {self.batch_size})") from error
             raise ModelError(f"{self._name} failed: {first_line(error)}") from error
 
 

@@ -65,9 +65,7 @@ def detect_kind(config: Any, *classes: str) -> Kind:
     if names & _names(auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES):
         return "causal"
     found = ", ".join(sorted(names)) or getattr(config, "model_type", "no architecture")
-    raise ModelError(
-        f"cannot tell what kind of model this is ({found}); say kind= one of {', '.join(get_args(Kind))}"
-    )
+    raise ModelError(f"cannot tell what kind of model this is ({found}); say kind= one of {', '.join(get_args(Kind))}")
 
 
 def load_pretrained(
@@ -176,12 +174,7 @@ def _source(name_or_path: str | PathLike[str]) -> str:
         return str(path)
     if path.exists():
         raise ModelError(f"{name!r} is a file; give the folder that holds config.json, weights and tokenizer")
-    if (
-        isinstance(name_or_path, PathLike)
-        or name.startswith((".", "/", "~"))
-        or name.count("/") > 1
-        or "\\" in name
-    ):
+    if isinstance(name_or_path, PathLike) or name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name:
         raise ModelError(f"there is no folder {name!r}")
     return name
 
@@ -203,9 +196,7 @@ def _dtype(torch: Any, dtype: Any) -> Any:
         return "auto"
     found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
     if not isinstance(found, torch.dtype) or not found.is_floating_point:
-        raise ConfigError(
-            f"unknown dtype {dtype!r}", key=str(dtype), accepted=("float32", "bfloat16", "float16")
-        )
+        raise ConfigError(f"unknown dtype {dtype!r}", key=str(dtype), accepted=("float32", "bfloat16", "float16"))
     return found
 
 

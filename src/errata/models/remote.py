@@ -136,9 +136,7 @@ class RemoteModel:
         if not texts:
             return []
         model = self._only_model()
-        first = (
-            [self._ask(texts.pop(0), wish, model)] if self._api == "auto" else []
-        )  # alone: it settles the API
+        first = [self._ask(texts.pop(0), wish, model)] if self._api == "auto" else []  # alone: it settles the API
         pool = ThreadPoolExecutor(max_workers=self._concurrency)
         try:
             return [*first, *pool.map(lambda text: self._ask(text, wish, model), texts)]
@@ -207,9 +205,7 @@ class RemoteModel:
     def _choice(self, answer: Mapping[str, Any]) -> Mapping[str, Any]:
         choices = answer.get("choices")
         if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-            raise UpstreamError(
-                f"{self.url} answered without choices", status=200, body=self._safe(str(answer))
-            )
+            raise UpstreamError(f"{self.url} answered without choices", status=200, body=self._safe(str(answer)))
         return choices[0]
 
     def _text(self, content: object, answer: Mapping[str, Any]) -> str:
@@ -238,9 +234,7 @@ class RemoteModel:
             except httpx2.TransportError as error:
                 if last or isinstance(error, httpx2.UnsupportedProtocol | httpx2.LocalProtocolError):
                     what = self._safe(str(error)) or type(error).__name__
-                    raise UpstreamError(
-                        f"{self.url} did not answer after {attempt + 1} tries: {what}"
-                    ) from error
+                    raise UpstreamError(f"{self.url} did not answer after {attempt + 1} tries: {what}") from error
                 wait, why = _backoff(attempt), type(error).__name__
             except httpx2.RequestError as error:
                 raise UpstreamError(f"{self.url} answered what cannot be read: {error}") from error
@@ -252,9 +246,7 @@ class RemoteModel:
                 if last or not passing or (asked or 0) > MAX_WAIT:
                     raise self._refusal(response, attempt + 1, asked)
                 wait, why = _backoff(attempt) if asked is None else asked, f"status {response.status_code}"
-            _log.warning(
-                "%s: %s; try %d of %d in %.1f s", self.url, why, attempt + 2, self._retries + 1, wait
-            )
+            _log.warning("%s: %s; try %d of %d in %.1f s", self.url, why, attempt + 2, self._retries + 1, wait)
             self._sleep(wait)
         raise UpstreamError(f"{self.url} was never asked")  # not reached: the last try returns or raises
 
@@ -263,9 +255,7 @@ class RemoteModel:
         if not key:
             return {}
         if not key.isascii() or not key.isprintable():
-            raise ConfigError(
-                "the key holds characters that no key has", where=f"environment variable {self._key_env}"
-            )
+            raise ConfigError("the key holds characters that no key has", where=f"environment variable {self._key_env}")
         return {"Authorization": f"Bearer {key}"}
 
     def _object(self, response: httpx2.Response) -> dict[str, Any]:

@@ -1,0 +1,124 @@
+"""The pair network at work: one pass over an input and an edit judges the scope and reads the answer.
+
+The cross scope classifier and the reader share it: what the one has read, the other finds in a small cache. It knows
+texts only, never a memory.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from errata.models.backbone import find_backbone
+from errata.models.network import NetworkConfig, fingerprint
+from errata.models.runtime import CHUNK, open_runtime
+from errata.models.text import PairSpans, Texts
+
+KINDS = ("span", "true", "false")
+LONGEST = 40
+"""Tokens an answer may span."""
+REMEMBERED = 4096
+"""Pairs whose reading is kept."""
+
+Triple = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the network makes of one (input, prompt, target).
+
+    Args:
+        probability: calibrated probability that the input is in the edit's scope.
+        answer: a span of the edit in its exact spelling, or "True" or "False".
+        kind: "span", "true" or "false".
+        confidence: probability of the kind.
+    """
+
+    probability: float
+    answer: str
+    kind: str
+    confidence: float
+
+
+class PairNetwork:
+    """Reads (input, prompt, target) triples; thread-safe.
+
+    Args:
+        folder: a trained network of shape "pair".
+        runtime: see `open_runtime`.
+
+    Raises:
+        ModelError: the network or its backbone cannot be read.
+    """
+
+    def __init__(self, folder: Path, *, runtime: str = "auto") -> None:
+        self.folder = folder
+        self.config = NetworkConfig.read(folder)
+        self.fingerprint = fingerprint(folder, precision=runtime)
+        self._runtime = open_runtime(folder, runtime)
+        self._texts = Texts(find_backbone(self.config.backbone), max_length=self.config.max_length)
+        self._seen: OrderedDict[Triple, Reading] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def read(self, triples: Sequence[Triple]) -> list[Reading]:
+        """One reading for each triple, in order."""
+        with self._lock:
+            found = {triple: self._seen[triple] for triple in triples if triple in self._seen}
+        new = [triple for triple in dict.fromkeys(triples) if triple not in found]
+        new.sort(key=lambda triple: sum(map(len, triple)))
+        for begin in range(0, len(new), CHUNK):
+            part = new[begin : begin + CHUNK]
+            tokens, spans = self._texts.pairs(part)
+            scope, kind, start, end = self._runtime.run(tokens)
+            for row, triple in enumerate(part):
+                found[triple] = self._reading(triple, scope[row], kind[row], start[row], end[row], spans[row])
+        with self._lock:
+            for triple in new:
+                self._seen[triple] = found[triple]
+            while len(self._seen) > REMEMBERED:
+                self._seen.popitem(last=False)
+        return [found[triple] for triple in triples]
+
+    def _reading(self, triple: Triple, scope: Any, kind: Any, start: Any, end: Any, spans: PairSpans) -> Reading:
+        odds = float(scope) * self.config.calibration.get("slope", 1.0) + self.config.calibration.get("shift", 0.0)
+        chance = np.exp(kind - kind.max())
+        chance = chance / chance.sum()
+        best = int(chance.argmax())
+        text = {1: "True", 2: "False"}.get(best) or _span(triple, start, end, spans)
+        probability = 1 / (1 + math.exp(-max(-60.0, min(60.0, odds))))
+        return Reading(probability, text, KINDS[best], float(chance[best]))
+
+
+def _span(triple: Triple, start: NDArray[np.float32], end: NDArray[np.float32], spans: PairSpans) -> str:
+    """The best span that lies in the prompt or in the target, as it is spelt there."""
+    count = len(spans.offsets)
+    first, last = start[spans.first : spans.first + count], end[spans.first : spans.first + count]
+    score = first[:, None] + last[None, :]
+    score[~_allowed(tuple(part for part, _, _ in spans.offsets))] = -np.inf
+    if not count or not np.isfinite(score).any():
+        return triple[2] or triple[1]
+    i, j = divmod(int(score.argmax()), count)
+    part, begin, _ = spans.offsets[i]
+    return triple[1 + part][begin : spans.offsets[j][2]]
+
+
+@lru_cache(maxsize=1024)
+def _allowed(parts: tuple[int, ...]) -> NDArray[np.bool_]:
+    own = np.array(parts)
+    ahead = np.arange(len(own))[None, :] - np.arange(len(own))[:, None]
+    return np.asarray((own[:, None] == own[None, :]) & (own[:, None] >= 0) & (ahead >= 0) & (ahead < LONGEST))
+
+
+@cache
+def open_pair(folder: Path, runtime: str = "auto") -> PairNetwork:
+    """The pair network of a folder, loaded once a process: whoever judges and whoever answers share it."""
+    return PairNetwork(folder, runtime=runtime)

@@ -1,0 +1,105 @@
+"""Cascade: the dual classifier retrieves the nearest edits, the cross classifier reads them again. The default.
+
+The cost of an input does not grow with the memory: one encoding, one search, and a pass for each candidate that the
+dual classifier does not rule out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from errata.edit import Candidate, Edit, Match
+from errata.errors import ModelError
+from errata.models.saving import resolve
+from errata.scope.cross import CrossScope, best_first, rank
+from errata.scope.dual import DualScope
+
+CLEAR = 0.9
+"""A score from which a read candidate is taken without reading those that are far behind it."""
+
+
+class CascadeScope:
+    """Retrieve with `dual`, judge with `cross`.
+
+    Args:
+        dual: retrieves, and rules out what is clearly out of scope.
+        cross: judges the rest.
+        k: candidates retrieved for an input.
+        floor: candidates whose dual probability is lower are not read; that probability is their score.
+        wave: how many candidates are read at first; the others are read only when none of these passes `CLEAR`.
+
+    Example:
+        >>> scope = CascadeScope.from_pretrained()  # doctest: +SKIP
+        >>> scope.k  # doctest: +SKIP
+        6
+    """
+
+    def __init__(self, dual: DualScope, cross: CrossScope, *, k: int = 6, floor: float = 0.02, wave: int = 2) -> None:
+        self.dual, self.cross = dual, cross
+        self.k, self.floor, self.wave = k, floor, wave
+        self.dimension = dual.dimension
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | Path | None = None,
+        *,
+        revision: str | None = None,
+        runtime: str = "auto",
+        **options: Any,
+    ) -> Self:
+        """Load the shipped cascade, or a folder or hub id that holds the folders "dual" and "pair"."""
+        if name is None:
+            dual, pair = resolve("dual"), resolve("pair")
+        else:
+            folder = resolve(name, revision=revision)
+            dual, pair = folder / "dual", folder / "pair"
+            if not (dual.is_dir() and pair.is_dir()):
+                raise ModelError(f"{folder} is no cascade: it needs the folders 'dual' and 'pair'")
+        return cls(DualScope(dual, runtime=runtime), CrossScope(pair, runtime=runtime), **options)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write both networks into a folder, as "dual" and "pair"."""
+        self.dual.save_pretrained(Path(folder) / "dual")
+        self.cross.save_pretrained(Path(folder) / "pair")
+
+    def push_to_hub(self, name: str, **options: Any) -> list[str]:
+        """Upload both networks as `name`-dual and `name`-pair; returns their URLs."""
+        return [
+            self.dual.push_to_hub(f"{name}-dual", **options),
+            self.cross.push_to_hub(f"{name}-pair", **options),
+        ]
+
+    @property
+    def fingerprint(self) -> str:
+        """See Scope: that of the dual network, which makes the vectors."""
+        return self.dual.fingerprint
+
+    def encode_inputs(self, inputs: Sequence[str]) -> NDArray[np.float32]:
+        """See Scope."""
+        return self.dual.encode_inputs(inputs)
+
+    def encode_edits(self, edits: Sequence[Edit]) -> NDArray[np.float32]:
+        """See Scope."""
+        return self.dual.encode_edits(edits)
+
+    def judge(self, inputs: Sequence[str], candidates: Sequence[Sequence[Candidate]]) -> list[list[Match]]:
+        """See Scope. Reads candidates above the floor, nearest first, in two waves."""
+        near = self.dual.judge(inputs, candidates)
+        hopeful = [[match.edit for match in row if match.score >= self.floor] for row in near]
+        first = rank(self.cross.network, inputs, [row[: self.wave] for row in hopeful])
+        unsure = [at for at, row in enumerate(first) if len(hopeful[at]) > self.wave and row[0].score < CLEAR]
+        second = rank(self.cross.network, [inputs[at] for at in unsure], [hopeful[at][self.wave :] for at in unsure])
+        read = dict(zip(unsure, second, strict=True))
+        judged = []
+        for at, row in enumerate(near):
+            known = [*first[at], *read.get(at, [])]
+            ids = {match.edit.id for match in known}
+            rest = [Match(match.edit, min(match.score, self.floor)) for match in row if match.edit.id not in ids]
+            judged.append(sorted([*known, *rest], key=best_first))
+        return judged

@@ -1,0 +1,1 @@
+"""Training of the scope classifier: its phrasebook, its pairs and its fitting."""

@@ -1,0 +1,295 @@
+"""Train the scope classifiers and the reader: Equation 2 (and 3) of SERAC on groups of one edit and inputs around it.
+
+The dual network learns from every (input, edit) pair in a batch, not from the diagonal alone; the pair network learns
+to judge and to answer in one pass. This module sees texts and tensors; it never sees a memory or a test file.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from errata.models.backbone import find_backbone
+from errata.models.network import NetworkConfig, new_network, save_network
+from errata.models.text import PairSpans, Texts, Tokens
+from errata.training.dev import DevPair, dev_figures
+from errata.training.groups import Group, Inside, Sources
+from errata.training.loop import LoopSettings, train
+
+CHUNKS = 3
+"""Parts a batch of pairs is run in."""
+KINDS = {"span": 0, "true": 1, "false": 2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeSettings:
+    """A scope network and how it is trained."""
+
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    """The network's shape."""
+    max_length: int = 72
+    """Tokens kept of an input and of an edit while training."""
+    outside: int = 3
+    """Out-of-scope inputs of a group that are used."""
+    all_negatives: bool = True
+    """Whether every other edit of the batch is a negative (dual); the authors use the diagonal alone."""
+    loop: LoopSettings = field(
+        default_factory=lambda: LoopSettings(
+            steps=2000, batch=12, lr=5e-4, warmup=200, precision="bf16", evaluate_every=1000, save_every=250
+        )
+    )
+    """The training loop."""
+
+
+DUAL = ScopeSettings(
+    network=NetworkConfig(shape="dual"),
+    loop=LoopSettings(steps=1500, batch=20, lr=4e-4, warmup=100, precision="bf16", evaluate_every=500, save_every=250),
+)
+PAIR = ScopeSettings(network=NetworkConfig(shape="pair"))
+
+
+def tensors(tokens: Tokens) -> tuple[Any, Any, Any]:
+    """A batch's three arrays as torch tensors."""
+    import torch
+
+    return torch.from_numpy(tokens.ids), torch.from_numpy(tokens.mask), torch.from_numpy(tokens.types)
+
+
+def locate(answer: str, prompt: str, target: str, spans: PairSpans) -> tuple[int, int] | None:
+    """First and last token of the answer in the pair, looked for in the target, then in the prompt; None if absent."""
+    for part, text in ((1, target), (0, prompt)):
+        at = text.find(answer)
+        if at < 0:
+            at = text.lower().find(answer.lower())
+        if not answer or at < 0:
+            continue
+        inside = [
+            i
+            for i, (own, start, end) in enumerate(spans.offsets)
+            if own == part and end > at and start < at + len(answer)
+        ]
+        if inside:
+            return spans.first + inside[0], spans.first + inside[-1]
+    return None
+
+
+# pair: one network judges and answers
+
+
+def pair_batch(groups: Sequence[Group], texts: Texts, settings: ScopeSettings, source: random.Random) -> Any:
+    """(input, edit) pairs of a batch of groups with their labels."""
+    import torch
+
+    pairs: list[tuple[str, str, str]] = []
+    labels: list[float] = []
+    asked: list[Inside | None] = []
+    for at, group in enumerate(groups):
+        outside = source.sample(group.outside, min(settings.outside, len(group.outside)))
+        stranger = groups[(at + 1) % len(groups)]
+        if stranger.key != group.key and stranger.inside:
+            outside.append(stranger.inside[0].text)
+        for one in group.inside:
+            pairs.append((one.text, group.prompt, group.target))
+            labels.append(1.0)
+            asked.append(one)
+        for text in outside:
+            pairs.append((text, group.prompt, group.target))
+            labels.append(0.0)
+            asked.append(None)
+    # pairs of like length run together: a long one must not pad all others
+    order = sorted(range(len(pairs)), key=lambda at: sum(map(len, pairs[at])))
+    pairs, labels, asked = (
+        [pairs[at] for at in order],
+        [labels[at] for at in order],
+        [asked[at] for at in order],
+    )
+    size = -(-len(pairs) // CHUNKS)
+    chunks, spans = [], []
+    for begin in range(0, len(pairs), size):
+        tokens, where = texts.pairs(pairs[begin : begin + size])
+        chunks.append(tensors(tokens))
+        spans += where
+    kinds = torch.full((len(pairs),), -100)
+    starts, ends = kinds.clone(), kinds.clone()
+    for at, item in enumerate(asked):
+        if item is None or item.kind == "none":
+            continue
+        found = locate(item.answer, pairs[at][1], pairs[at][2], spans[at]) if item.kind == "span" else None
+        if item.kind == "span" and found is None:
+            continue
+        kinds[at] = KINDS[item.kind]
+        if found:
+            starts[at], ends[at] = found
+    return chunks, torch.tensor(labels), kinds, starts, ends
+
+
+def pair_loss(module: Any, batch: Any) -> Mapping[str, Any]:
+    """Balanced binary cross-entropy of the scope (Equation 2) plus the answer's likelihood (Equation 3, as a span)."""
+    import torch
+    from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+
+    chunks, labels, kinds, starts, ends = batch
+    out = [[part.float() for part in module(*chunk)] for chunk in chunks]
+    scope, kind = torch.cat([part[0] for part in out]), torch.cat([part[1] for part in out])
+    each = binary_cross_entropy_with_logits(scope, labels, reduction="none")
+    judged = (each * labels).sum() / labels.sum().clamp(min=1) + (each * (1 - labels)).sum() / (1 - labels).sum().clamp(
+        min=1
+    )
+    none = torch.zeros(())
+    known = (starts >= 0).sum().clamp(min=1)
+    read, begin = none, 0
+    for (_, mask, _), (_, _, start, end) in zip(chunks, out, strict=True):
+        rows = slice(begin, begin + len(mask))
+        for logits, wanted in ((start, starts[rows]), (end, ends[rows])):
+            hidden = logits.masked_fill(mask == 0, -1e4)
+            read = read + cross_entropy(hidden, wanted, reduction="sum") / (2 * known)
+        begin += len(mask)
+    said = cross_entropy(kind, kinds) if (kinds >= 0).any() else none
+    right = ((scope > 0) == (labels > 0)).float()
+    return {
+        "loss": judged + 0.5 * read + 0.5 * said,
+        "scope": judged,
+        "span": read,
+        "kind": said,
+        "in": (right * labels).sum() / labels.sum().clamp(min=1),
+        "out": (right * (1 - labels)).sum() / (1 - labels).sum().clamp(min=1),
+    }
+
+
+def pair_scores(module: Any, texts: Texts, pairs: Sequence[tuple[str, str, str]], *, batch: int = 64) -> Any:
+    """Scope log-odds of (input, prompt, target) triples."""
+    import numpy as np
+    import torch
+
+    order = sorted(range(len(pairs)), key=lambda at: sum(map(len, pairs[at])))
+    out = np.zeros(len(pairs), np.float32)
+    for begin in range(0, len(order), batch):
+        part = order[begin : begin + batch]
+        with torch.inference_mode():
+            out[part] = module(*tensors(texts.pairs([pairs[at] for at in part])[0]))[0].float().numpy()
+    return out
+
+
+# dual: inputs and edits apart
+
+
+def dual_batch(groups: Sequence[Group], texts: Texts, settings: ScopeSettings, source: random.Random) -> Any:
+    """Inputs, edits, and for each (input, edit) whether the one is in the scope of the other (-1: not told)."""
+    import torch
+
+    edits = [(group.prompt, group.target) for group in groups]
+    keys = [group.key for group in groups]
+    inputs: list[tuple[str, int, bool]] = []
+    rivals: list[str] = []
+    for at, group in enumerate(groups):
+        inputs += [(item.text, at, True) for item in group.inside]
+        outside = source.sample(group.outside, min(settings.outside, len(group.outside)))
+        inputs += [(text, at, False) for text in outside]
+        if outside:  # what lies outside one edit is made an edit of its own, to be told apart when searching
+            rivals.append(outside[0])
+            edits.append((outside[0], source.choice(groups).target))
+    labels = torch.zeros(len(inputs), len(edits))
+    for row, (text, at, inside) in enumerate(inputs):
+        for column in range(len(edits)):
+            own = column == at
+            if column < len(groups):
+                if inside and (own or keys[column] == keys[at]):
+                    labels[row, column] = 1.0
+                elif not own and (not settings.all_negatives or keys[column] == keys[at]):
+                    labels[row, column] = -1.0
+            elif rivals[column - len(groups)] == text:
+                labels[row, column] = -1.0
+    owners = torch.tensor([at if inside else -1 for _, at, inside in inputs])
+    return (
+        tensors(texts.singles([text for text, _, _ in inputs])),
+        tensors(texts.edits(edits)),
+        labels,
+        owners,
+    )
+
+
+def dual_loss(module: Any, batch: Any) -> Mapping[str, Any]:
+    """Balanced binary cross-entropy over all pairs of the batch, plus telling the own edit from the others."""
+    from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+
+    inputs, edits, labels, owners = batch
+    core = getattr(module, "module", module)
+    left, right = module(*inputs).float(), module(*edits).float()
+    distances = (2 - 2 * left @ right.T).clamp(min=0)
+    odds = core.log_odds(distances)
+    each = binary_cross_entropy_with_logits(odds, labels.clamp(min=0), reduction="none")
+    inside, outside = labels == 1, labels == 0
+    # the hardest quarter of the negatives carries the gradient; the rest are long learnt
+    hard = each[outside].topk(max(1, int(outside.sum()) // 4)).values
+    judged = each[inside].mean() + hard.mean()
+    rows = owners >= 0
+    masked = odds.masked_fill((labels != 0) & ~_own(labels, owners), -1e4)
+    told = cross_entropy(masked[rows], owners[rows])
+    hit = (odds > 0).float()
+    return {
+        "loss": judged + told,
+        "scope": judged,
+        "told": told,
+        "in": hit[inside].mean(),
+        "out": 1 - hit[outside].mean(),
+        "top1": (masked[rows].argmax(-1) == owners[rows]).float().mean(),
+    }
+
+
+def _own(labels: Any, owners: Any) -> Any:
+    import torch
+
+    own = torch.zeros_like(labels, dtype=torch.bool)
+    rows = owners >= 0
+    own[torch.nonzero(rows).squeeze(-1), owners[rows]] = True
+    return own
+
+
+def dual_scores(module: Any, texts: Texts, pairs: Sequence[tuple[str, str, str]], *, batch: int = 128) -> Any:
+    """Scope log-odds of (input, prompt, target) triples."""
+    import numpy as np
+    import torch
+
+    out = np.zeros(len(pairs), np.float32)
+    for begin in range(0, len(pairs), batch):
+        part = pairs[begin : begin + batch]
+        with torch.inference_mode():
+            left = module(*tensors(texts.singles([text for text, _, _ in part])))
+            right = module(*tensors(texts.edits([(prompt, target) for _, prompt, target in part])))
+            out[begin : begin + len(part)] = module.log_odds(((left - right) ** 2).sum(-1)).float().numpy()
+    return out
+
+
+def train_scope(settings: ScopeSettings, folder: Path, data: Path) -> Mapping[str, Any]:
+    """Train one scope network into `folder/model`; returns its dev figures.
+
+    Args:
+        settings: the network and its loop.
+        folder: checkpoints, log and the finished network.
+        data: the public data's folder.
+    """
+    import torch
+
+    torch.manual_seed(settings.loop.seed)
+    sources = Sources(data, seed=settings.loop.seed)
+    module = new_network(settings.network)
+    backbone = find_backbone(settings.network.backbone)
+    texts = Texts(backbone, max_length=settings.max_length)
+    pair = settings.network.shape == "pair"
+    make, loss, score = (pair_batch, pair_loss, pair_scores) if pair else (dual_batch, dual_loss, dual_scores)
+    dev = DevPair.read(data, sources)
+
+    def batch_at(source: random.Random) -> Any:
+        return make([sources.draw(source) for _ in range(settings.loop.batch)], texts, settings, source)
+
+    def evaluate(network: Any) -> Mapping[str, float]:
+        return dev_figures(score(network, texts, [item.triple for item in dev]), dev).figures
+
+    train(module, batch_at, loss, settings.loop, folder, evaluate=evaluate, better="balance")
+    report = dev_figures(score(module, texts, [item.triple for item in dev]), dev)
+    config = replace(settings.network, calibration=report.calibration(module, pair=pair))
+    save_network(module, config, folder / "model")
+    return report.figures

@@ -1,0 +1,59 @@
+"""Recipes are read strictly, and every shipped recipe is the default of its part."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from errata.errors import ConfigError
+from errata.training.base import BaseSettings
+from errata.training.parts import PARTS, default_settings
+from errata.training.settings import read_recipe
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_recipe_is_the_default_of_its_part(path: Path) -> None:
+    default = default_settings(path.stem)
+    assert read_recipe(path, default) == default
+
+
+def test_every_part_has_a_recipe() -> None:
+    assert {path.stem for path in CONFIGS.glob("*.toml")} == set(PARTS)
+
+
+def test_values_of_a_recipe_replace_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text("width = 64\n[loop]\nsteps = 3\nlr = 1\n")
+    settings = read_recipe(path, BaseSettings())
+    assert (settings.width, settings.loop.steps, settings.loop.lr, settings.inner) == (64, 3, 1.0, 1024)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("widht = 3", "did you mean 'width'"),
+        ("[loop]\nstep = 3", "did you mean 'steps'"),
+        ('width = "wide"', "not a int"),
+        ("width = ", "cannot be read"),
+        ("[loop]\nsteps = 0", "at least 1"),
+        ('[loop]\nprecision = "fp8"', "accepted: no, bf16"),
+    ],
+)
+def test_a_wrong_recipe_says_what_is_wrong(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        read_recipe(path, BaseSettings())
+
+
+def test_a_missing_recipe_is_a_named_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_recipe(tmp_path / "none.toml", BaseSettings())
+
+
+def test_an_unknown_part_names_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'scope'"):
+        default_settings("scop")
