@@ -13,6 +13,7 @@ import numpy as np
 
 from errata.errors import ErrataError
 from errata.memory import indexfile, rows
+from errata.memory.cache import COLUMNS
 from errata.memory.migrations import MIGRATIONS, has_fts5
 from errata.memory.sqlite import SqliteMemory
 from errata.memory.writing import REPLAYED
@@ -87,8 +88,8 @@ def _version(memory: SqliteMemory) -> tuple[bool, str]:
 
 def _log(memory: SqliteMemory) -> tuple[bool, str]:
     count, first, last, back = memory.db.all(
-        "SELECT count(*), coalesce(min(number), 1), coalesce(max(number), 0), (SELECT count(*) FROM revisions a"
-        " JOIN revisions b ON b.number = a.number + 1 WHERE b.time < a.time) FROM revisions"
+        "SELECT count(*), coalesce(min(number), 1), coalesce(max(number), 0),"
+        " (SELECT count(*) FROM revisions a JOIN revisions b ON b.number = a.number + 1 WHERE b.time < a.time) FROM revisions"
     )[0]
     if first != 1 or last != count:
         return False, f"{count} revisions numbered {first} to {last}: some are missing; restore a backup"

@@ -22,7 +22,7 @@ from errata.memory.reading import Reading
 _STATE = """
 SELECT (SELECT coalesce(max(number), 0) FROM revisions), (SELECT coalesce(max(vid), 0) FROM vectors),
        (SELECT coalesce(max(value), '0') FROM settings WHERE key = 'epoch'),
-       (SELECT coalesce(max(number), 0) FROM edits e WHERE e.content = x'')
+       (SELECT coalesce(max(number), 0) FROM revisions WHERE kind = 'purge')
 """
 
 
@@ -63,7 +63,7 @@ class Following(Reading):
             if state.number > seen.number:
                 self._load(index, "r.number > ?", (seen.number,))
             if state.key > seen.key and seen.number:
-                self._load(index, "v.vid > ? AND r.number <= ?", (seen.key, seen.number))
+                self._load(index, "e.row IN (SELECT row FROM vectors WHERE vid > ?)", (seen.key,))
             if state.purge != index.purges:
                 self._edits.clear()
                 kept = self.db.all("SELECT vid FROM vectors WHERE encoder = ?", (self._bound()[0],))

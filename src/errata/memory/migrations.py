@@ -49,6 +49,7 @@ def m001_log(connection: sqlite3.Connection) -> None:
     for statement in (_LOG, _APPEND_ONLY, _ONLY_ERASE):
         connection.execute(statement)
     connection.execute("CREATE INDEX revisions_by_edit ON revisions (row, number)")
+    connection.execute("CREATE INDEX revisions_purging ON revisions (number) WHERE kind = 'purge'")
 
 
 def m002_edits(connection: sqlite3.Connection) -> None:

@@ -1,0 +1,702 @@
+"""The memory in SQLite: the contract, its own operations, and what happens when the file or the disk fails."""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import errata
+from contract.memory_contract import DIMENSION, MemoryContract, edit, hits, kinds, vector, vectors
+from errata.edit import Edit, Terms
+from errata.errors import ConfigError, ConflictError, EditError, EncoderMismatch, StoreError
+from errata.memory.doctor import diagnose
+from errata.memory.sqlite import SqliteMemory, open_memory
+
+
+def opened(path: str | Path, **options: object) -> SqliteMemory:
+    memory = SqliteMemory(path, **options)  # type: ignore[arg-type]
+    memory.bind("test", DIMENSION)
+    return memory
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "new folder" / "errata.db"
+
+
+@pytest.fixture
+def memory(path: Path) -> Iterator[SqliteMemory]:
+    with opened(path) as memory:
+        yield memory
+
+
+class TestFile(MemoryContract):
+    @pytest.fixture
+    def memory(self, path: Path) -> Iterator[SqliteMemory]:
+        with opened(path) as memory:
+            yield memory
+            if not memory.db.closed:
+                assert [finding for finding in diagnose(memory) if not finding.ok and finding.check != "vectors"] == []
+
+
+class TestRam(MemoryContract):
+    @pytest.fixture
+    def memory(self) -> Iterator[SqliteMemory]:
+        with opened(":memory:") as memory:
+            yield memory
+
+
+class TestFileThroughTheGraph(MemoryContract):
+    """A limit of 0 sends even the smallest space through HNSW."""
+
+    @pytest.fixture
+    def memory(self, path: Path) -> Iterator[SqliteMemory]:
+        with opened(path, exact_limit=0) as memory:
+            yield memory
+
+
+class TestWithoutFullText(MemoryContract):
+    @pytest.fixture
+    def memory(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqliteMemory]:
+        monkeypatch.setattr("errata.memory.migrations.has_fts5", lambda connection: False)
+        with opened(":memory:") as memory:
+            assert not memory._has_texts()
+            yield memory
+
+
+# Opening
+
+
+@pytest.mark.parametrize("form", ["{}", "sqlite:///{}", "SQLITE:///{}"])
+def test_a_path_or_url_opens_a_file(path: Path, form: str) -> None:
+    open_memory(form.format(path)).close()
+    assert path.is_file()
+
+
+def test_a_relative_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    open_memory("sqlite:///a%20b.db").close()
+    open_memory("c.db").close()
+    assert {"a b.db", "c.db"} <= set(os.listdir(tmp_path))
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", ":memory:"])
+def test_memory_in_ram(url: str) -> None:
+    with open_memory(url) as memory:
+        assert memory.path == ":memory:"
+
+
+@pytest.mark.parametrize("url", ["postgres://x/y", "http://x", "", "  ", "mysql://"])
+def test_other_urls_are_refused(url: str) -> None:
+    with pytest.raises(ConfigError):
+        open_memory(url)
+
+
+@pytest.mark.parametrize("damage", [b"this is not a database" * 100, b"\x00" * 5000, os.urandom(5000)])
+def test_no_database(tmp_path: Path, damage: bytes) -> None:
+    (tmp_path / "x.db").write_bytes(damage)
+    with pytest.raises(StoreError, match="errata doctor|not an errata memory"):
+        SqliteMemory(tmp_path / "x.db")
+    assert (tmp_path / "x.db").read_bytes() == damage
+
+
+def test_a_folder_is_no_memory(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot be opened"):
+        SqliteMemory(tmp_path)
+
+
+def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError):
+        SqliteMemory(tmp_path / "file" / "errata.db")
+
+
+def test_another_programs_database(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "x.db") as connection:
+        connection.execute("CREATE TABLE theirs (a)")
+    connection.close()
+    with pytest.raises(StoreError, match="not an errata memory"):
+        SqliteMemory(tmp_path / "x.db")
+
+
+def test_a_newer_errata(path: Path) -> None:
+    with opened(path) as memory, memory.db.writing() as connection:
+        connection.execute("INSERT INTO migrations VALUES ('m999_future', 'now')")
+    with pytest.raises(StoreError, match=r"newer errata.*m999_future"):
+        SqliteMemory(path)
+
+
+def test_corruption_is_told(path: Path) -> None:
+    with opened(path) as memory:
+        memory.add([edit(f"e{i}", "x" * 500) for i in range(200)], vectors(200))
+    raw = bytearray(path.read_bytes())
+    for start in range(4096, len(raw), 4096):
+        raw[start : start + 600] = os.urandom(600)
+    path.write_bytes(raw)
+    with pytest.raises(StoreError, match="errata doctor"):
+        memory = opened(path)
+        try:
+            list(memory.history())
+            memory.search(vector(1), 5)
+        finally:
+            memory.db.close()
+
+
+def test_read_only(path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot be opened"):
+        SqliteMemory(path, read_only=True)
+    with opened(path) as memory:
+        memory.add([edit("a")], vector(1))
+    with opened(path, read_only=True) as memory:
+        assert hits(memory, vector(1)) == ["a"]
+        for change in (
+            lambda: memory.add([edit("b")], vector(1)),
+            lambda: memory.retract(["a"]),
+            lambda: memory.set_threshold("default", 0.4),
+            lambda: memory.purge(["a"]),
+            lambda: memory.undo(),
+            lambda: memory.rebuild(),
+            lambda: memory.bind("new", 3),
+        ):
+            with pytest.raises(StoreError, match="read-only"):
+                change()
+
+
+def test_a_file_that_became_read_only(memory: SqliteMemory) -> None:
+    memory.db.connection.execute("PRAGMA query_only = ON")
+    with pytest.raises(StoreError, match="only be read"):
+        memory.add([edit("a")], vector(1))
+
+
+def test_nothing_works_unbound(path: Path) -> None:
+    with SqliteMemory(path) as memory:
+        assert memory.fingerprint == ""
+        for use in (
+            lambda: memory.add([edit("a")], vector(1)),
+            lambda: memory.search(vector(1), 1),
+            lambda: memory.missing(),
+        ):
+            with pytest.raises(EncoderMismatch, match="call bind"):
+                use()
+        with pytest.raises(EditError):
+            memory.bind("", 3)
+
+
+# Durability and sharing
+
+
+def test_everything_is_there_after_reopening(path: Path) -> None:
+    with opened(path) as memory:
+        memory.add([edit("a"), edit("b")], vectors(2), terms=Terms(author="x"))
+        memory.set_threshold("default", 0.25)
+        memory.retract(["a"])
+        before = list(memory.history()), memory.search(vector(1), 5)
+    with SqliteMemory(path) as memory:
+        assert memory.bind("test", DIMENSION) == []
+        assert (list(memory.history()), memory.search(vector(1), 5)) == before
+        assert memory.threshold("default") == 0.25
+
+
+def test_two_memories_see_each_others_edits(path: Path) -> None:
+    with opened(path) as one, opened(path) as two:
+        one.add([edit("a")], vector(1))
+        assert hits(two, vector(1)) == ["a"]
+        two.replace(edit("a", "new"), vector(0, 1))
+        assert one.search(vector(0, 1), 1)[0][0].edit.target == "new"
+        one.enable(["a"], on=False)
+        assert hits(two, vector(1)) == []
+        two.undo()
+        assert hits(one, vector(0, 1)) == ["a"]
+        one.bind("second", 2)
+        two.bind("second", 2)
+        assert two.search(np.ones((1, 2)), 1) == [[]]
+        one.put_vectors(one.missing(), np.ones((1, 2)))
+        assert [c.edit.id for c in two.search(np.ones((1, 2)), 1)[0]] == ["a"]
+        two.rebuild()
+        assert [c.edit.id for c in one.search(np.ones((1, 2)), 1)[0]] == ["a"]
+
+
+CHILD = """
+import sys
+import numpy as np
+from errata.edit import Edit
+from errata.memory.sqlite import SqliteMemory
+memory = SqliteMemory(sys.argv[1])
+memory.bind("test", 4)
+for line in sys.stdin:
+    word, name = line.split()
+    if word == "add":
+        memory.add([Edit(prompt=name, id=name)], np.ones((1, 4)))
+        print("added", flush=True)
+    else:
+        print(*[c.edit.id for c in memory.search(np.ones((1, 4)), 9)[0]], flush=True)
+"""
+
+
+def child(path: Path, code: str = CHILD) -> subprocess.Popen[str]:
+    source = str(Path(errata.__file__).parent.parent)
+    return subprocess.Popen(
+        [sys.executable, "-c", code, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": source},
+    )
+
+
+def test_two_processes_see_each_others_edits(path: Path) -> None:
+    def ask(line: str) -> str:
+        assert other.stdin and other.stdout
+        other.stdin.write(line + "\n")
+        other.stdin.flush()
+        return other.stdout.readline().strip()
+
+    with opened(path) as memory, child(path) as other:
+        assert ask("search -") == ""
+        memory.add([edit("mine")], np.ones((1, 4)))
+        assert ask("search -") == "mine"
+        assert ask("add theirs") == "added"
+        assert hits(memory, np.ones((1, 4))) == ["mine", "theirs"]
+        memory.retract(["theirs"])
+        assert ask("search -") == "mine"
+        other.communicate()
+        assert other.returncode == 0
+
+
+def test_many_threads_write_and_search(memory: SqliteMemory) -> None:
+    failures: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            for i in range(10):
+                memory.add([edit(f"t{number}-{i}")], vectors(1, seed=number * 100 + i))
+                memory.search(vectors(2), 3)
+                memory.list(limit=3)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert memory.revision == 40
+    assert len(hits(memory, vector(1), k=100)) == 40
+
+
+def test_many_writers_of_one_file_lose_nothing(path: Path) -> None:
+    memories = [opened(path) for _ in range(3)]
+
+    def work(number: int) -> None:
+        for i in range(10):
+            memories[number].add([edit(f"m{number}-{i}")], vectors(1))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [r.number for r in memories[0].history()] == list(range(1, 31))
+    for memory in memories:
+        memory.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_child_has_its_own_connection(memory: SqliteMemory) -> None:
+    memory.add([edit("before")], vector(1))
+    pid = os.fork()
+    if pid == 0:
+        try:
+            memory.add([edit("child")], vector(1))
+            os._exit(0 if hits(memory, vector(1)) == ["before", "child"] else 1)
+        except BaseException:
+            os._exit(2)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert hits(memory, vector(1)) == ["before", "child"]
+    memory.add([edit("parent")], vector(1))
+    assert memory.revision == 3
+
+
+def test_a_locked_file_is_told(path: Path) -> None:
+    with (
+        opened(path, timeout=0.05) as one,
+        opened(path) as two,
+        two.db.writing(),
+        pytest.raises(StoreError, match="locked"),
+    ):
+        one.add([edit("a")], vector(1))
+
+
+# Failing disks
+
+
+@pytest.mark.parametrize("batch", [1, 500])
+def test_a_full_disk_leaves_nothing_half_written(memory: SqliteMemory, batch: int) -> None:
+    memory.add([edit("first")], vector(1))
+    pages = memory.db.value("PRAGMA page_count")
+    memory.db.connection.execute(f"PRAGMA max_page_count = {pages + 3}")
+    kept = 1
+    with pytest.raises(StoreError, match="disk is full; nothing of this change was written"):
+        for start in range(0, 100_000, batch):
+            memory.add([edit(f"e{start + i}", "x" * 300) for i in range(batch)], vectors(batch))
+            kept += batch
+    assert memory.revision == kept
+    assert len(memory.list()) == kept
+    memory.db.connection.execute("PRAGMA max_page_count = 1000000")
+    memory.add([edit("last")], vector(1))
+    assert memory.revision == kept + 1
+    assert all(finding.ok for finding in diagnose(memory))
+
+
+LIMITED = """
+import resource, sys
+import numpy as np
+from errata.edit import Edit
+from errata.errors import StoreError
+from errata.memory.sqlite import SqliteMemory
+memory = SqliteMemory(sys.argv[1])
+memory.bind("test", 4)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))
+try:
+    for i in range(2000):
+        memory.add([Edit(prompt="x" * 2000, id=f"e{i}")], np.ones((1, 4)))
+        print(f"e{i}", flush=True)
+except StoreError:
+    print("refused", flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs RLIMIT_FSIZE")
+def test_a_file_that_may_not_grow(path: Path) -> None:
+    with child(path, LIMITED) as other:
+        told = other.communicate()[0].split()
+    assert told[-1] == "refused"
+    assert len(told) > 5
+    with opened(path) as memory:
+        assert [r.edit.id for r in memory.list()] == told[:-1]
+        assert all(finding.ok for finding in diagnose(memory))
+
+
+def test_a_failure_in_the_middle_leaves_nothing(memory: SqliteMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(memory._writer, "keep_vectors", fail)
+    with pytest.raises(KeyboardInterrupt):
+        memory.add([edit("a")], vector(1))
+    assert (memory.revision, memory.list(), memory.counts()) == (0, [], {})
+
+
+# Time
+
+
+def test_time_never_goes_back(path: Path) -> None:
+    times = iter([datetime(2030, 1, 1, tzinfo=UTC), datetime(2029, 1, 1, tzinfo=UTC), datetime(2031, 1, 1, tzinfo=UTC)])
+    with SqliteMemory(path, clock=lambda: next(times)) as memory:
+        memory.bind("test", DIMENSION)
+        for name in "abc":
+            memory.add([edit(name)], vector(1))
+        assert [r.time.year for r in memory.history()] == [2030, 2030, 2031]
+        assert all(r.time.tzinfo is UTC for r in memory.history())
+
+
+# Undo, checkout, diff
+
+
+def test_undo_appends_and_brings_back(memory: SqliteMemory) -> None:
+    memory.add([edit("a")], vector(1), terms=Terms(author="ann", tags=("t",)))
+    memory.replace(edit("a", "new"), vector(0, 1), terms=Terms(author="bob"))
+    memory.retract(["a"])
+    assert kinds(memory.undo()) == ["add"]
+    assert memory.get("a").edit.target == "new"
+    assert kinds(memory.undo(3)) == ["retract", "add", "replace"]
+    told = memory.get("a")
+    assert (told.edit, told.terms) == (edit("a"), Terms(author="ann", tags=("t",)))
+    assert memory.search(vector(1), 1)[0][0].distance == 0.0
+    assert memory.revision == 7
+
+
+def test_undo_of_each_kind_and_its_undo(memory: SqliteMemory) -> None:
+    steps: list[Callable[[], object]] = [
+        lambda: memory.add([edit("a")], vector(1)),
+        lambda: memory.replace(edit("a", "new"), vector(0, 1)),
+        lambda: memory.add([edit("a", "new")], vector(0, 1), terms=Terms(note="n")),
+        lambda: memory.enable(["a"], on=False),
+        lambda: memory.enable(["a"]),
+        lambda: memory.retract(["a"]),
+        lambda: memory.add([edit("a", "third")], vector(0, 0, 1)),
+    ]
+    undone = []
+    for step in steps:
+        before = state(memory)
+        step()
+        after = state(memory)
+        undone += kinds(memory.undo())
+        assert state(memory) == before
+        memory.undo()
+        assert state(memory) == after
+    assert undone == ["retract", "replace", "replace", "enable", "disable", "add", "retract"]
+
+
+def state(memory: SqliteMemory) -> object:
+    return [(r.edit, r.terms) for r in memory.list()], memory.search(vector(1), 5)
+
+
+def test_undo_of_more_than_there_is(memory: SqliteMemory) -> None:
+    memory.add([edit("a")], vector(1))
+    for n in (0, 2, -1):
+        with pytest.raises(EditError, match="cannot be undone"):
+            memory.undo(n)
+
+
+def test_checkout_is_the_memory_as_it_was(memory: SqliteMemory) -> None:
+    rng = random.Random(3)
+    states = {0: state(memory)}
+    names = [f"e{i}" for i in range(6)]
+    for step in range(40):
+        name = rng.choice(names)
+        held = memory.find([name]).get(name)
+        if held is None or not held.live:
+            memory.add([edit(name, f"v{step}")], vectors(1, seed=step))
+        else:
+            rng.choice(
+                [
+                    lambda name=name, step=step: memory.replace(edit(name, f"v{step}"), vectors(1, seed=step)),
+                    lambda name=name: memory.retract([name]),
+                    lambda name=name, held=held: memory.enable([name], on=not held.terms.enabled),
+                    lambda: memory.undo(),
+                ]
+            )()
+        states[memory.revision] = state(memory)
+    for number, was in states.items():
+        assert state(memory.checkout(number)) == was
+        assert memory.checkout(number).revision == number
+
+
+def test_checkout_at_a_moment(path: Path) -> None:
+    start = datetime(2030, 1, 1, tzinfo=UTC)
+    clock = iter(start + timedelta(days=i) for i in range(50))
+    with SqliteMemory(path, clock=lambda: next(clock)) as memory:
+        memory.bind("test", DIMENSION)
+        memory.add([edit("a")], vector(1), terms=Terms(expires=start + timedelta(days=1)))
+        memory.add([edit("b")], vector(0, 1))
+        view = memory.checkout(start + timedelta(hours=1))
+        assert (view.revision, hits(view, vector(1))) == (1, ["a"])
+        assert hits(memory.checkout(1), vector(1)) == ["a"]
+        assert hits(memory.checkout(2), vector(1)) == ["b"]
+        assert memory.checkout(start - timedelta(days=1)).list() == []
+        assert memory.checkout(start + timedelta(days=400)).revision == 2
+        for bad in (-1, 3, "1", 1.5, True, None, datetime(2030, 1, 1)):
+            with pytest.raises(EditError):
+                memory.checkout(bad)  # type: ignore[arg-type]
+
+
+def test_a_checkout_cannot_be_changed_and_stays(memory: SqliteMemory) -> None:
+    memory.add([edit("a"), edit("b", "zebra")], vectors(2))
+    view = memory.checkout(2)
+    before = state(view)
+    memory.retract(["a"])
+    memory.replace(edit("b", "other"), vector(1))
+    memory.add([edit("c")], vector(1))
+    assert state(view) == before
+    assert [r.edit.id for r in view.list(text="zebra")] == ["b"]
+    assert view.get("b").edit.target == "zebra"
+    assert len(list(view.history())) == 2
+    assert view.checkout(1).list() == memory.checkout(1).list()
+    for change in (
+        lambda: view.add([edit("x")], vector(1)),
+        lambda: view.replace(edit("a", "y"), vector(1)),
+        lambda: view.retract(["a"]),
+        lambda: view.enable(["a"]),
+        lambda: view.disable(["a"]),
+        lambda: view.undo(),
+        lambda: view.purge(["a"]),
+        lambda: view.put_vectors([edit("a")], vector(1)),
+        lambda: view.set_threshold("default", 0.1),
+    ):
+        with pytest.raises(StoreError, match="cannot be changed"):
+            change()
+
+
+def test_a_checkout_larger_than_the_limit_searches_alike(path: Path) -> None:
+    with opened(path, exact_limit=10) as memory:
+        memory.add([edit(f"e{i:02}") for i in range(40)], vectors(40))
+        exact = opened(path)
+        assert memory.checkout(40).search(vectors(5, seed=9), 7) == exact.search(vectors(5, seed=9), 7)
+        assert memory.checkout(20).search(vector(1), 40) == exact.checkout(20).search(vector(1), 40)
+        exact.close()
+
+
+def test_diff(memory: SqliteMemory) -> None:
+    memory.add([edit("stays"), edit("goes"), edit("changes")], vectors(3))
+    memory.retract(["goes"])
+    memory.replace(edit("changes", "new"), vector(1))
+    memory.add([edit("comes")], vector(1))
+    memory.add([edit("visits")], vector(1))
+    memory.retract(["visits"])
+    there = memory.diff(3, memory.revision)
+    assert [r.edit.id for r in there.added] == ["comes"]
+    assert [r.edit.id for r in there.removed] == ["goes"]
+    assert [(a.edit.target, b.edit.target) for a, b in there.changed] == [("target of changes", "new")]
+    back = memory.diff(memory.revision, 3)
+    assert ([r.edit.id for r in back.added], [r.edit.id for r in back.removed]) == (["goes"], ["comes"])
+    assert not memory.diff(2, 2)
+    assert memory.diff(0, memory.list()[0].time).removed == ()
+
+
+# Purge
+
+
+def files_of(path: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in sorted(path.parent.iterdir()))
+
+
+SECRET = "Xylophagous"
+
+
+@pytest.mark.parametrize("limit", [20_000, 5])
+def test_purge_erases_every_byte(path: Path, limit: int) -> None:
+    with opened(path, exact_limit=limit) as memory, opened(path, exact_limit=limit) as other:
+        memory.add([edit(f"e{i}") for i in range(20)], vectors(20))
+        secret = Edit(id="s", prompt=f"prompt {SECRET}", target=SECRET, meta={SECRET: SECRET})
+        memory.add(
+            [secret], vector(0.5, 0.5, 0.5, 0.5), terms=Terms(note=SECRET, source=SECRET, tags=(SECRET,), author="ann")
+        )
+        memory.replace(Edit(id="s", prompt=f"again {SECRET}", space="default"), vector(0, 0, 0.6, 0.8))
+        memory.retract(["s"])
+        memory.undo()
+        assert hits(memory, vector(0, 0, 0.6, 0.8), k=1) == hits(other, vector(0, 0, 0.6, 0.8), k=1) == ["s"]
+        memory.refresh()
+        held = files_of(path)
+        assert SECRET.encode() in held
+        assert SECRET.lower().encode()[:8] in held.lower()
+        view = memory.checkout(21)
+        [told] = memory.purge(["s"], terms=Terms(author="bob", note="asked to"))
+        assert (told.kind, told.edit.prompt, told.edit.target, told.terms.author) == (
+            "purge",
+            "[purged]",
+            "[purged]",
+            "bob",
+        )
+        assert "s" not in hits(memory, vector(0, 0, 0.6, 0.8), k=30) + hits(other, vector(0, 0, 0.6, 0.8), k=30)
+        held = files_of(path).lower()
+        for trace in (SECRET.lower().encode(), SECRET[:6].lower().encode(), np.float16([0, 0, 0.6, 0.8]).tobytes()):
+            assert trace not in held
+        assert {r.edit.prompt for r in memory.history("s")} == {"[purged]"}
+        assert {r.edit.target for r in memory.history("s")} == {"[purged]"}
+        assert view.list(text=SECRET) == []
+        assert "s" not in [r.edit.id for r in view.list()]
+        assert memory.purge(["s"]) == [told]
+        assert memory.counts()["default"]["purged"] == 1
+        assert all(finding.ok for finding in diagnose(memory))
+
+
+def test_purged_vectors_leave_the_index_file(path: Path) -> None:
+    marked = np.array([[0.1, -0.7, 0.1, 0.7]], np.float32)
+    marked /= np.linalg.norm(marked)
+    trace = (marked * 127).astype(np.int8).tobytes()
+    with opened(path, exact_limit=5) as memory:
+        memory.add([edit(f"e{i}") for i in range(50)], vectors(50))
+        memory.add([edit("s")], marked)
+        memory.refresh()
+        file = path.with_name("errata.db.hnsw")
+        assert trace in file.read_bytes()
+        memory.purge(["s"])
+        assert trace not in file.read_bytes()
+    with opened(path, exact_limit=5) as memory:
+        assert len(hits(memory, marked, k=60)) == 50
+
+
+def test_an_index_file_older_than_a_purge_is_scrubbed_when_loaded(path: Path) -> None:
+    with opened(path, exact_limit=5) as memory:
+        memory.add([edit(f"e{i}") for i in range(50)], vectors(50))
+        memory.refresh()
+    file = path.with_name("errata.db.hnsw")
+    old = file.read_bytes()
+    trace = np.clip(vectors(50)[7] * 127, -127, 127).astype(np.int8).tobytes()
+    assert trace in old
+    with opened(path, exact_limit=5) as memory:
+        memory.purge(["e7"])
+    file.write_bytes(old)
+    with opened(path, exact_limit=5) as memory:
+        assert "e7" not in hits(memory, vectors(50)[7:8])
+    assert trace not in file.read_bytes()
+
+
+def test_a_purge_cannot_be_undone_but_the_id_can_come_back(memory: SqliteMemory) -> None:
+    memory.add([edit("a"), edit("b")], vectors(2))
+    memory.purge(["a"])
+    memory.retract(["b"])
+    with pytest.raises(ConflictError, match="purge cannot be undone"):
+        memory.undo(2)
+    assert memory.revision == 4
+    memory.add([edit("a", "fresh")], vector(1))
+    assert hits(memory, vector(1)) == ["a"]
+    assert kinds(memory.undo()) == ["retract"]
+    assert memory.list() == []
+    with pytest.raises(EditError, match="no revision"):
+        memory.put_vectors([edit("a")], vector(1))
+
+
+def test_the_log_cannot_be_rewritten(memory: SqliteMemory) -> None:
+    memory.add([edit("a")], vector(1))
+    for sql in (
+        "DELETE FROM revisions",
+        "UPDATE revisions SET target = 'x'",
+        "UPDATE revisions SET number = 9, erased = 1",
+    ):
+        with pytest.raises(StoreError, match="append-only"), memory.db.writing() as connection:
+            connection.execute(sql)
+
+
+# Thresholds, rebuilding
+
+
+def test_thresholds(memory: SqliteMemory) -> None:
+    memory.set_threshold("a", 0.7)
+    memory.set_threshold("a", 0.6)
+    assert (memory.threshold("a"), memory.threshold("b")) == (0.6, None)
+    memory.set_threshold("a", None)
+    assert memory.threshold("a") is None
+    for bad in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ConfigError):
+            memory.set_threshold("a", bad)
+
+
+def test_rebuild_gives_the_same_memory(memory: SqliteMemory) -> None:
+    memory.add([edit(f"e{i}") for i in range(9)], vectors(9))
+    memory.retract(["e1"])
+    memory.purge(["e2"])
+    memory.enable(["e3"], on=False)
+    memory.replace(edit("e4", "zebra"), vector(1))
+    before = memory.list(live=False), memory.search(vectors(3, seed=5), 9), memory.list(text="zebra")
+    with memory.db.writing() as connection:
+        connection.execute("UPDATE edits SET live = 1, number = 1 WHERE id != 'e1'")
+        connection.execute("DELETE FROM edits WHERE id = 'e5'")
+    memory.rebuild()
+    assert (memory.list(live=False), memory.search(vectors(3, seed=5), 9), memory.list(text="zebra")) == before
+
+
+def test_order_of_adding_does_not_matter(tmp_path: Path) -> None:
+    edits, made = [edit(f"e{i}") for i in range(30)], np.repeat(vectors(10), 3, axis=0)
+    answers = []
+    for seed in range(3):
+        order = list(range(30))
+        random.Random(seed).shuffle(order)
+        with opened(tmp_path / f"{seed}.db") as memory:
+            for part in (order[:7], order[7:8], order[8:]):
+                memory.add([edits[i] for i in part], made[part])
+            answers.append(memory.search(vectors(8, seed=4), 7))
+    assert answers[0] == answers[1] == answers[2]
