@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import Any, Protocol, Self
 
 from errata.edit import Answer, Edit
@@ -19,15 +18,3 @@ class Editor(Protocol):
     def generate(self, inputs: Sequence[str], **options: Any) -> list[Answer]:
         """An answer for each input, in order."""
         ...
-
-
-def _before_usearch() -> None:
-    """Load ONNX Runtime, where it is installed, before usearch, which the memory uses; else it crashes.
-
-    usearch 2.26 makes the symbols of its numkong library global, and onnxruntime 1.31 dies on them while it is imported.
-    """
-    if find_spec("onnxruntime"):
-        import onnxruntime  # noqa: F401
-
-
-_before_usearch()

@@ -14,9 +14,9 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from usearch.index import Index as Graph
 
 from errata.memory import Vectors
+from errata.models.native import hnsw_class
 
 Keys = NDArray[np.int64]
 Found = tuple[Keys, NDArray[np.float64]]
@@ -72,9 +72,7 @@ def cut(keys: Keys, found: NDArray[np.float64], k: int) -> Found:
     return keys, found
 
 
-def nearest(
-    query: Vectors, coarse: NDArray[np.float32], keys: Keys, vectors: Vectors, slack: float, k: int
-) -> Found:
+def nearest(query: Vectors, coarse: NDArray[np.float32], keys: Keys, vectors: Vectors, slack: float, k: int) -> Found:
     """Exact k nearest from coarse distances (inf: not allowed) that are wrong by at most `slack`."""
     if k < len(coarse):
         edge = np.partition(coarse, k - 1)[k - 1]
@@ -164,9 +162,7 @@ class ScanShard:
         for part, vectors in blocks(keys, self._fetch):
             block = MatrixShard(queries.shape[1])
             block.add(part, vectors)
-            for i, (more, far) in enumerate(
-                block.search(queries, k, lambda keys: np.ones(len(keys), np.bool_))
-            ):
+            for i, (more, far) in enumerate(block.search(queries, k, lambda keys: np.ones(len(keys), np.bool_))):
                 best[i] = cut(np.concatenate([best[i][0], more]), np.concatenate([best[i][1], far]), k)
         return best
 
@@ -186,7 +182,7 @@ class GraphShard:
     def __init__(self, dimension: int, fetch: Fetch, *, unit: bool, threads: int = 0) -> None:
         self._fetch, self._dimension, self._threads = fetch, dimension, threads
         self.unit = unit
-        self.graph = Graph(
+        self.graph = hnsw_class()(
             ndim=dimension,
             metric="l2sq",
             dtype="i8" if unit else "f16",
@@ -236,11 +232,7 @@ class GraphShard:
 
     def scrub(self, keys: Keys) -> None:
         """Take keys out and write zeros over the places they held."""
-        held = (
-            keys[np.asarray(self.graph.contains(keys.astype(np.uint64)), dtype=np.bool_)]
-            if len(keys)
-            else keys
-        )
+        held = keys[np.asarray(self.graph.contains(keys.astype(np.uint64)), dtype=np.bool_)] if len(keys) else keys
         if not len(held):
             return
         self.graph.remove(held.astype(np.uint64), compact=True)
