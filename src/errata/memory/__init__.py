@@ -65,9 +65,7 @@ class Memory(Protocol):
         """Take edits out of force; their history stays."""
         ...
 
-    def enable(
-        self, ids: Sequence[str], *, on: bool = True, terms: Terms | None = None
-    ) -> builtins.list[Revision]:
+    def enable(self, ids: Sequence[str], *, on: bool = True, terms: Terms | None = None) -> builtins.list[Revision]:
         """Switch edits on or off."""
         ...
 
@@ -94,9 +92,7 @@ class Memory(Protocol):
         """Newest revision of each edit, in order of its number; live=False takes in retracted and purged."""
         ...
 
-    def history(
-        self, id: str | None = None, *, after: int = 0, limit: int | None = None
-    ) -> Iterator[Revision]:
+    def history(self, id: str | None = None, *, after: int = 0, limit: int | None = None) -> Iterator[Revision]:
         """The log, oldest first, of one edit or of all."""
         ...
 

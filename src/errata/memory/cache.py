@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from errata.edit import Edit
+from errata.errors import StoreError
 from errata.memory import rows
 from errata.memory.database import Database
 
@@ -25,11 +26,17 @@ class Edits:
         self._kept.clear()
 
     def of(self, numbers: Sequence[int]) -> list[Edit]:
-        """The edits of these revisions, in order."""
+        """The edits of these revisions, in order.
+
+        Raises:
+            StoreError: the log lacks one of them.
+        """
         missing = [number for number in numbers if number not in self._kept]
         sql = f"SELECT {COLUMNS} FROM revisions r WHERE r.number IN ({{}})"
         for row in self._db.where_in(sql, missing):
             self._kept[row[0]] = rows.read_revision(row).edit
+        if lost := [number for number in missing if number not in self._kept]:
+            raise StoreError(f"revision {lost[0]} is missing from the log; run `errata doctor`, or restore a backup")
         found = [self._kept[number] for number in numbers]
         while len(self._kept) > _CACHED:
             self._kept.popitem(last=False)

@@ -87,9 +87,7 @@ def purging(state: Revision, terms: Terms | None) -> Change | None:
         return None
     edit = Edit(id=state.edit.id, space=state.edit.space, prompt=PURGED, target=PURGED)
     given = terms or Terms()
-    return Change(
-        "purge", edit, Terms(author=given.author, source=given.source, note=given.note, enabled=False)
-    )
+    return Change("purge", edit, Terms(author=given.author, source=given.source, note=given.note, enabled=False))
 
 
 def undoing(done: Revision, before: Revision | None) -> Change:
@@ -99,9 +97,7 @@ def undoing(done: Revision, before: Revision | None) -> Change:
         ConflictError: a purge cannot be undone.
     """
     if done.kind == "purge":
-        raise ConflictError(
-            f"revision {done.number} purged the edit {done.edit.id!r}; a purge cannot be undone"
-        )
+        raise ConflictError(f"revision {done.number} purged the edit {done.edit.id!r}; a purge cannot be undone")
     if before is None or before.kind == "purge":
         return Change("retract", done.edit, done.terms)
     if not before.live:

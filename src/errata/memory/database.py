@@ -32,9 +32,7 @@ def explain(error: BaseException, path: str) -> StoreError:
     elif "locked" in low or "busy" in low:
         advice = "another process keeps it locked; try again when that has finished"
     elif "malformed" in low or "not a database" in low or "corrupt" in low:
-        advice = (
-            "it is damaged or no errata memory; run `errata doctor`, or restore it from a backup or an export"
-        )
+        advice = "it is damaged or no errata memory; run `errata doctor`, or restore it from a backup or an export"
     elif "unable to open" in low:
         advice = "it cannot be opened; check that the path is a file and that you may read and write there"
     elif "closed" in low:
@@ -111,9 +109,7 @@ class Database:
             connection.execute(f"PRAGMA {pragma}")
         missing = len(names) < len(MIGRATIONS)
         if missing and self.read_only:
-            raise StoreError(
-                f"memory {self.path}: opened read-only, but it must first be upgraded by a writer"
-            )
+            raise StoreError(f"memory {self.path}: opened read-only, but it must first be upgraded by a writer")
         if missing:
             connection.execute("BEGIN IMMEDIATE")
             try:

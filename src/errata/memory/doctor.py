@@ -89,7 +89,8 @@ def _version(memory: SqliteMemory) -> tuple[bool, str]:
 def _log(memory: SqliteMemory) -> tuple[bool, str]:
     count, first, last, back = memory.db.all(
         "SELECT count(*), coalesce(min(number), 1), coalesce(max(number), 0),"
-        " (SELECT count(*) FROM revisions a JOIN revisions b ON b.number = a.number + 1 WHERE b.time < a.time) FROM revisions"
+        " (SELECT count(*) FROM revisions a JOIN revisions b ON b.number = a.number + 1 WHERE b.time < a.time)"
+        " FROM revisions"
     )[0]
     if first != 1 or last != count:
         return False, f"{count} revisions numbered {first} to {last}: some are missing; restore a backup"
@@ -149,9 +150,7 @@ def _vectors(memory: SqliteMemory) -> tuple[bool, str]:
     if wrong:
         return False, f"{wrong} vectors have another size than their scope model's"
     broken, after = 0, 0
-    while page := memory.db.all(
-        "SELECT vid, vector FROM vectors WHERE vid > ? ORDER BY vid LIMIT 5000", (after,)
-    ):
+    while page := memory.db.all("SELECT vid, vector FROM vectors WHERE vid > ? ORDER BY vid LIMIT 5000", (after,)):
         values = np.frombuffer(b"".join(vector for _, vector in page), dtype="<f2")
         broken += int((~np.isfinite(values)).sum())
         after = page[-1][0]
@@ -179,9 +178,8 @@ def _index(memory: SqliteMemory) -> tuple[bool, str]:
                 bound.search(sample, 10, space=space),
                 strict=True,
             ):
-                exact = {candidate.edit.id for candidate in right}
-                wanted += len(exact)
-                hits += len(exact & {candidate.edit.id for candidate in found})
+                wanted += len(right)
+                hits += sum(candidate.distance <= right[-1].distance for candidate in found)
     recall = hits / wanted if wanted else 1.0
     return recall >= LEAST_RECALL, f"recall@10 {recall:.3f} over {wanted} neighbours"
 

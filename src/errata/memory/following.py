@@ -78,7 +78,8 @@ class Following(Reading):
             self._fetch,
             fingerprint=fingerprint,
             exact_limit=self._exact_limit,
-            path=None if self.db.in_memory or self.db.read_only else Path(self.db.path),
+            path=None if self.db.in_memory else Path(self.db.path),
+            keep=not self.db.read_only,
             verify=lambda stamp: self._time_of(stamp[0]) == stamp[1],
         )
         index.purges = purges
@@ -86,9 +87,7 @@ class Following(Reading):
 
     def _time_of(self, number: int) -> int:
         """When a revision was made, in microseconds; 0 for revision 0 and -1 where there is none such."""
-        return int(
-            self.db.value("SELECT time FROM revisions WHERE number = ?", (number,)) or (-1 if number else 0)
-        )
+        return int(self.db.value("SELECT time FROM revisions WHERE number = ?", (number,)) or (-1 if number else 0))
 
     def refresh(self, space: str | None = None) -> int:
         """Bring the index up to date now rather than at the next search, and save it.

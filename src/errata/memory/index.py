@@ -41,6 +41,7 @@ class Index:
         exact_limit: up to so many edits a space is searched exactly.
         path: the database file, beside which graphs are kept; None keeps them in RAM.
         graph: False scans stored vectors instead of building a graph (for short-lived views).
+        keep: whether index files may be written and deleted.
         verify: whether a stamp that an index file tells (revision number, its time) is of this very log; a
             file left behind by a database since restored or replaced is not used.
     """
@@ -54,10 +55,11 @@ class Index:
         exact_limit: int = 20_000,
         path: Path | None = None,
         graph: bool = True,
+        keep: bool = True,
         verify: Verify = lambda stamp: True,
     ) -> None:
         self.dimension, self.fingerprint, self.exact_limit = dimension, fingerprint, exact_limit
-        self.path, self.purges = path, 0
+        self.path, self.purges, self._keep = path, 0, keep
         self.stamp: tuple[int, int] = (0, 0)
         self._fetch, self._use_graph, self._verify = fetch, graph, verify
         self._codes: dict[str, int] = {}
@@ -97,9 +99,7 @@ class Index:
         old = self._current[rows]
         self._on[old[old != keys]] = False
         self._current[rows] = keys
-        codes = np.fromiter(
-            (self._codes.setdefault(s, len(self._codes)) for s in spaces), np.int32, len(spaces)
-        )
+        codes = np.fromiter((self._codes.setdefault(s, len(self._codes)) for s in spaces), np.int32, len(spaces))
         there = keys > 0
         keys = keys[there]
         self._space[keys], self._number[keys], self._on[keys] = codes[there], numbers[there], on[there]
@@ -122,11 +122,7 @@ class Index:
         if not known.all():
             keys = np.where(known, keys, 0)
         result: NDArray[np.bool_] = (
-            self._on[keys]
-            & (self._space[keys] == code)
-            & (self._start[keys] <= at)
-            & (at < self._end[keys])
-            & known
+            self._on[keys] & (self._space[keys] == code) & (self._start[keys] <= at) & (at < self._end[keys]) & known
         )
         return result
 
@@ -238,9 +234,7 @@ class Index:
 
     def wanted_files(self) -> set[Path]:
         """Files of the spaces that are too large to be searched exactly."""
-        sizes = {
-            s: int(np.count_nonzero(self._on & (self._space == code))) for s, code in self._codes.items()
-        }
+        sizes = {s: int(np.count_nonzero(self._on & (self._space == code))) for s, code in self._codes.items()}
         large = (self.file_of(space) for space, size in sizes.items() if size > self.exact_limit)
         return {path for path in large if path is not None}
 
@@ -260,11 +254,12 @@ class Index:
             note = indexfile.note_of(path)
             if not indexfile.matches(note, self._note(space)):
                 raise StoreError(f"{path.name} belongs to another scope model or space")
-            if not self._verify(tuple(note.get("stamp", (-1, -1)))):
+            number, time = note["stamp"]
+            if not self._verify((int(number), int(time))):
                 raise StoreError(f"{path.name} belongs to another log")
             shard = GraphShard(self.dimension, self._fetch, unit=bool(note.get("unit")))
             shard.load(path)
-        except (StoreError, RuntimeError) as error:
+        except (StoreError, RuntimeError, ValueError, TypeError, KeyError) as error:
             log.warning("index is rebuilt: %s", error)
             return None
         dead = shard.keys
@@ -279,7 +274,7 @@ class Index:
 
     def _save(self, code: int) -> None:
         shard, path = self._shards.get(code), self.file_of(self._space_of(code))
-        if path is None or not isinstance(shard, GraphShard) or not self._unsaved.get(code):
+        if path is None or not self._keep or not isinstance(shard, GraphShard) or not self._unsaved.get(code):
             return
         note = {
             **self._note(self._space_of(code)),
@@ -297,7 +292,7 @@ class Index:
 
     def _delete_file(self, code: int) -> None:
         path = self.file_of(self._space_of(code))
-        if path is not None:
+        if path is not None and self._keep:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
 

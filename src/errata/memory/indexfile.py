@@ -7,10 +7,12 @@ graph is rebuilt. Nothing here looks into a graph.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -58,6 +60,26 @@ def write(path: Path, save: Callable[[Path], None], note: Mapping[str, Any]) -> 
         fresh.unlink(missing_ok=True)
 
 
+def sweep(database: Path) -> None:
+    """Delete the half-written index files that dead processes left beside a database."""
+    for file in database.parent.glob(f"{glob.escape(database.name)}*.hnsw.*.tmp"):
+        pid = file.name.split(".")[-2]
+        if not pid.isdigit() or _alive(int(pid)):
+            continue
+        with suppress(OSError):
+            file.unlink()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
 def note_of(path: Path, *, verify: bool = True) -> dict[str, Any]:
     """The note of an index file.
 
@@ -74,9 +96,7 @@ def note_of(path: Path, *, verify: bool = True) -> dict[str, Any]:
                 raise StoreError(f"{path.name} is no index file or was cut short")
             file.seek(end - _TAIL - size)
             note: dict[str, Any] = json.loads(file.read(size))
-            if note["bytes"] != end - _TAIL - size or (
-                verify and _checksum(file, note["bytes"]) != note["sha256"]
-            ):
+            if note["bytes"] != end - _TAIL - size or (verify and _checksum(file, note["bytes"]) != note["sha256"]):
                 raise StoreError(f"{path.name} is corrupt: its checksum does not fit")
             return note
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -63,8 +63,7 @@ def m003_vectors(connection: sqlite3.Connection) -> None:
     connection.execute(_VECTORS)
     connection.execute("CREATE UNIQUE INDEX vectors_of_edit ON vectors (row, encoder, content)")
     connection.execute(
-        "CREATE TABLE encoders"
-        " (code INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL UNIQUE, dimension INTEGER NOT NULL)"
+        "CREATE TABLE encoders (code INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL UNIQUE, dimension INTEGER NOT NULL)"
     )
     connection.execute("CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
 
@@ -72,9 +71,7 @@ def m003_vectors(connection: sqlite3.Connection) -> None:
 def m004_text_search(connection: sqlite3.Connection) -> None:
     """Full text of the newest revision of each edit, where this SQLite has FTS5; otherwise LIKE serves."""
     if has_fts5(connection):
-        connection.execute(
-            "CREATE VIRTUAL TABLE texts USING fts5(text, tokenize = 'unicode61 remove_diacritics 2')"
-        )
+        connection.execute("CREATE VIRTUAL TABLE texts USING fts5(text, tokenize = 'unicode61 remove_diacritics 2')")
 
 
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
@@ -87,9 +84,7 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
 
 def has_fts5(connection: sqlite3.Connection) -> bool:
     """Whether this SQLite was built with FTS5."""
-    return bool(
-        connection.execute("SELECT count(*) FROM pragma_module_list WHERE name = 'fts5'").fetchone()[0]
-    )
+    return bool(connection.execute("SELECT count(*) FROM pragma_module_list WHERE name = 'fts5'").fetchone()[0])
 
 
 def applied(connection: sqlite3.Connection) -> list[str]:
@@ -106,9 +101,7 @@ def applied(connection: sqlite3.Connection) -> list[str]:
     names = [name for (name,) in connection.execute("SELECT name FROM migrations ORDER BY rowid")]
     unknown = sorted(set(names) - {step.__name__ for step in MIGRATIONS})
     if unknown:
-        raise StoreError(
-            f"this memory was written by a newer errata (it knows {', '.join(unknown)}); upgrade errata"
-        )
+        raise StoreError(f"this memory was written by a newer errata (it knows {', '.join(unknown)}); upgrade errata")
     return names
 
 
@@ -120,9 +113,7 @@ def migrate(connection: sqlite3.Connection) -> list[str]:
     """
     done = applied(connection)
     if not done:
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, time TEXT NOT NULL)"
-        )
+        connection.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, time TEXT NOT NULL)")
     fresh = [step for step in MIGRATIONS if step.__name__ not in done]
     for step in fresh:
         step(connection)

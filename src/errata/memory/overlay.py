@@ -75,9 +75,7 @@ class OverlayMemory:
         """
         edits = builtins.list(edits)
         if not self.fingerprint:
-            raise EncoderMismatch(
-                "no scope model is bound to this memory; call bind(fingerprint, dimension) first"
-            )
+            raise EncoderMismatch("no scope model is bound to this memory; call bind(fingerprint, dimension) first")
         array = rows.stored(rows.as_vectors(vectors, len(edits), self._buffer.dimension or _width(vectors)))
         each = changes.terms_for(edits, terms)
         now = datetime.now(UTC)
@@ -227,9 +225,7 @@ class OverlayMemory:
             raise EditError(f"limit must be 0 or more, not {limit}")
         return builtins.list(islice(found(), limit))
 
-    def history(
-        self, id: str | None = None, *, after: int = 0, limit: int | None = None
-    ) -> Iterator[Revision]:
+    def history(self, id: str | None = None, *, after: int = 0, limit: int | None = None) -> Iterator[Revision]:
         """The parent's log, then the overlay's own revisions; of one edit or of all.
 
         Raises:
@@ -302,9 +298,7 @@ class OverlayMemory:
         """Names of the spaces that hold live edits, sorted."""
         counted = self.counts()
         gone = ("retracted", "purged")
-        return sorted(
-            s for s, states in counted.items() if any(n for name, n in states.items() if name not in gone)
-        )
+        return sorted(s for s, states in counted.items() if any(n for name, n in states.items() if name not in gone))
 
     def counts(self, *, at: datetime | None = None) -> dict[str, dict[str, int]]:
         """Number of edits by space and state; see `SqliteMemory.counts`."""

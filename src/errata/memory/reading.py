@@ -56,9 +56,7 @@ class Reading:
     def revision(self) -> int:
         """Number of the newest revision; 0 for an empty log."""
         return (
-            int(self.db.value("SELECT coalesce(max(number), 0) FROM revisions"))
-            if self._upto is None
-            else self._upto
+            int(self.db.value("SELECT coalesce(max(number), 0) FROM revisions")) if self._upto is None else self._upto
         )
 
     @abstractmethod
@@ -87,9 +85,7 @@ class Reading:
         if len(begins) == 1:
             return self.find(begins)[begins[0]]
         if begins:
-            raise EditError(
-                f"several edits' ids begin with {id!r}: {', '.join(begins)}; give more characters"
-            )
+            raise EditError(f"several edits' ids begin with {id!r}: {', '.join(begins)}; give more characters")
         near = get_close_matches(id, self._beginning(id[:2], 500) or self._beginning("", 500), n=3)
         advice = f"nearest ids: {', '.join(near)}" if near else "`list` shows the ids there are"
         raise EditError(f"no edit has the id {id!r}; {advice}")
@@ -146,9 +142,7 @@ class Reading:
         if limit is not None and limit < 0:
             raise EditError(f"limit must be 0 or more, not {limit}")
         sql = f"SELECT {COLUMNS} FROM {self._newest} AND {' AND '.join(where)} ORDER BY r.number LIMIT ?"
-        return [
-            rows.read_revision(row) for row in self.db.all(sql, (*values, -1 if limit is None else limit))
-        ]
+        return [rows.read_revision(row) for row in self.db.all(sql, (*values, -1 if limit is None else limit))]
 
     def _text_condition(self, text: str) -> tuple[str, builtins.list[Any]]:
         """SQL that holds for revisions with all of the text's words, and its values."""
@@ -156,18 +150,14 @@ class Reading:
         if self._upto is None and words and self._has_texts():
             query = " ".join('"' + word.replace('"', '""') + '"*' for word in words)
             return "r.row IN (SELECT rowid FROM texts WHERE texts MATCH ?)", [query]
-        parts = [
-            part.replace("!", "!!").replace("%", "!%").replace("_", "!_") for part in words or [text.strip()]
-        ]
+        parts = [part.replace("!", "!!").replace("%", "!%").replace("_", "!_") for part in words or [text.strip()]]
         both = "(r.prompt || ' ' || r.target) LIKE ? ESCAPE '!'"
         return " AND ".join([both] * len(parts)), [f"%{part}%" for part in parts]
 
     def _has_texts(self) -> bool:
         return bool(self.db.value("SELECT count(*) FROM sqlite_master WHERE name = 'texts'"))
 
-    def history(
-        self, id: str | None = None, *, after: int = 0, limit: int | None = None
-    ) -> Iterator[Revision]:
+    def history(self, id: str | None = None, *, after: int = 0, limit: int | None = None) -> Iterator[Revision]:
         """The log, oldest first, of one edit or of all; read in portions while it is walked.
 
         Raises:
@@ -244,9 +234,7 @@ class Reading:
             EncoderMismatch: none is.
         """
         if self._encoder is None:
-            raise EncoderMismatch(
-                "no scope model is bound to this memory; call bind(fingerprint, dimension) first"
-            )
+            raise EncoderMismatch("no scope model is bound to this memory; call bind(fingerprint, dimension) first")
         return self._encoder
 
     def missing(self, *, limit: int | None = None) -> builtins.list[Edit]:
@@ -268,9 +256,7 @@ class Reading:
 
     def _load(self, index: Index, where: str, values: Sequence[Any]) -> None:
         """Tell the index the newest state of the edits that a condition selects."""
-        sql = f"""SELECT r.row, coalesce(v.vid, 0), r.space, r.number, r.enabled AND {
-            LIVE
-        }, r.valid_from, r.expires
+        sql = f"""SELECT r.row, coalesce(v.vid, 0), r.space, r.number, r.enabled AND {LIVE}, r.valid_from, r.expires
                   FROM {
             self._newest.replace(
                 " WHERE ",
@@ -361,10 +347,7 @@ class Reading:
 
     def spaces(self) -> builtins.list[str]:
         """Names of the spaces that hold live edits, sorted."""
-        return [
-            name
-            for (name,) in self.db.all(f"SELECT DISTINCT r.space FROM {self._newest} AND {LIVE} ORDER BY 1")
-        ]
+        return [name for (name,) in self.db.all(f"SELECT DISTINCT r.space FROM {self._newest} AND {LIVE} ORDER BY 1")]
 
     def counts(self, *, at: datetime | None = None) -> dict[str, dict[str, int]]:
         """Number of edits by space and state.

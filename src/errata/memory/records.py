@@ -50,9 +50,7 @@ def record_of(line: int, row: Mapping[str, Any], terms: Terms | None, space: str
     """
     for name in row:
         if name in LOG_FIELDS:
-            raise EditError(
-                f"field {name!r}: this is a row of a history; export without all revisions to import it"
-            )
+            raise EditError(f"field {name!r}: this is a row of a history; export without all revisions to import it")
         if name not in CSV_FIELDS:
             near = get_close_matches(str(name).strip().lower(), CSV_FIELDS, n=1)
             advice = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(CSV_FIELDS)}"
@@ -73,9 +71,7 @@ def _term(name: str, value: Any) -> Any:
         try:
             moment = datetime.fromisoformat(value)
         except (TypeError, ValueError) as error:
-            raise EditError(
-                f"{name} must be an ISO 8601 moment (2026-01-31T00:00:00+00:00), not {value!r}"
-            ) from error
+            raise EditError(f"{name} must be an ISO 8601 moment (2026-01-31T00:00:00+00:00), not {value!r}") from error
         return moment
     if name == "tags" and not isinstance(value, list):
         raise EditError(f"tags must be a list of texts, not {type(value).__name__}")
@@ -237,9 +233,7 @@ def cells_of(row: Mapping[str, Any]) -> dict[str, str]:
         cells["meta"] = json.dumps(row["meta"], ensure_ascii=False)
     if "tags" in row:
         tags = row["tags"]
-        plain = all(";" not in tag and tag == tag.strip() and tag for tag in tags) and not tags[0].startswith(
-            "["
-        )
+        plain = all(";" not in tag and tag == tag.strip() and tag for tag in tags) and not tags[0].startswith("[")
         cells["tags"] = ";".join(tags) if plain else json.dumps(tags, ensure_ascii=False)
     if "enabled" in row:
         cells["enabled"] = "true" if row["enabled"] else "false"

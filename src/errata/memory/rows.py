@@ -39,9 +39,7 @@ def micros(moment: datetime) -> int:
         EditError: the moment is no datetime or has no time zone.
     """
     if not isinstance(moment, datetime) or moment.tzinfo is None:
-        raise EditError(
-            f"a moment must be a datetime with a time zone (2026-01-31T00:00:00+00:00), not {moment!r}"
-        )
+        raise EditError(f"a moment must be a datetime with a time zone (2026-01-31T00:00:00+00:00), not {moment!r}")
     return (moment - _EPOCH) // _MICROSECOND
 
 
@@ -169,8 +167,6 @@ def vectors_of(blobs: Sequence[bytes], dimension: int) -> Vectors:
     """
     array = np.frombuffer(b"".join(blobs), dtype="<f2")
     if array.size != len(blobs) * dimension:
-        raise EncoderMismatch(
-            "stored vectors have another dimension than their scope model; run `errata doctor`"
-        )
+        raise EncoderMismatch("stored vectors have another dimension than their scope model; run `errata doctor`")
     result: Vectors = array.reshape(len(blobs), dimension).astype(np.float32)
     return result

@@ -21,7 +21,7 @@ from urllib.parse import unquote
 
 from errata.edit import Edit, Revision, Terms
 from errata.errors import ConfigError, EditError, EncoderMismatch
-from errata.memory import Moment, Vectors, changes, rows
+from errata.memory import Moment, Vectors, changes, indexfile, rows
 from errata.memory.cache import COLUMNS
 from errata.memory.changes import Change
 from errata.memory.database import Database
@@ -91,9 +91,9 @@ class SqliteMemory(Following):
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         timeout: float = 30.0,
     ) -> None:
-        super().__init__(
-            Database(str(path), read_only=read_only, timeout=timeout), upto=None, exact_limit=exact_limit
-        )
+        super().__init__(Database(str(path), read_only=read_only, timeout=timeout), upto=None, exact_limit=exact_limit)
+        if not read_only and not self.db.in_memory:
+            indexfile.sweep(Path(path))
         self._clock = clock
         self._writer = Writer(self.db, clock, texts=self._has_texts())
 
@@ -145,15 +145,11 @@ class SqliteMemory(Following):
             EncoderMismatch: see `search`.
         """
         blobs = rows.blobs_of(rows.as_vectors(vectors, len(edits), self._bound()[2]))
-        known = (
-            "SELECT 1 FROM edits e JOIN revisions r ON r.row = e.row WHERE e.id = ? AND r.content = ? LIMIT 1"
-        )
+        known = "SELECT 1 FROM edits e JOIN revisions r ON r.row = e.row WHERE e.id = ? AND r.content = ? LIMIT 1"
         with self._changing():
             for edit in edits:
                 if self.db.value(known, (edit.id, rows.content_of(edit))) is None:
-                    raise EditError(
-                        f"no revision of {edit.id!r} has the text {edit.text[:80]!r}; add it first"
-                    )
+                    raise EditError(f"no revision of {edit.id!r} has the text {edit.text[:80]!r}; add it first")
             self._writer.keep_vectors(edits, blobs, self._bound()[0])
 
     # Changes
@@ -228,9 +224,7 @@ class SqliteMemory(Following):
         """
         return self._each(ids, lambda state: changes.retracting(state, terms))
 
-    def enable(
-        self, ids: Sequence[str], *, on: bool = True, terms: Terms | None = None
-    ) -> builtins.list[Revision]:
+    def enable(self, ids: Sequence[str], *, on: bool = True, terms: Terms | None = None) -> builtins.list[Revision]:
         """Switch edits on or off; see `retract` for terms.
 
         Raises:
@@ -257,9 +251,7 @@ class SqliteMemory(Following):
             if not 1 <= n <= newest:
                 raise EditError(f"{n} revisions cannot be undone; the log has {newest}")
             taken = []
-            before = (
-                f"SELECT {COLUMNS} FROM revisions r WHERE row = ? AND number < ? ORDER BY number DESC LIMIT 1"
-            )
+            before = f"SELECT {COLUMNS} FROM revisions r WHERE row = ? AND number < ? ORDER BY number DESC LIMIT 1"
             log = f"SELECT {COLUMNS} FROM revisions r WHERE number > ? ORDER BY number DESC"
             for done in self.db.all(log, (newest - n,)):
                 previous = self.db.all(before, (done[3], done[0]))
@@ -309,9 +301,7 @@ class SqliteMemory(Following):
         with self.db.writing() as connection:
             connection.execute("DELETE FROM settings WHERE key = ?", (f"threshold:{space}",))
             if value is not None:
-                connection.execute(
-                    "INSERT INTO settings VALUES (?, ?)", (f"threshold:{space}", repr(float(value)))
-                )
+                connection.execute("INSERT INTO settings VALUES (?, ?)", (f"threshold:{space}", repr(float(value))))
 
     # How changes are written
 

@@ -151,9 +151,7 @@ class _Check:
         self.bad += bad
         for record, _ in good:
             edit = record.edit
-            said = blake2b(
-                "\x1f".join((edit.space, edit.prompt, edit.target)).encode(), digest_size=8
-            ).digest()
+            said = blake2b("\x1f".join((edit.space, edit.prompt, edit.target)).encode(), digest_size=8).digest()
             if self._said.setdefault(edit.id, said) != said:
                 self.bad.append((record.line, f"the id {edit.id!r} is taken by another text in this file"))
 
@@ -174,9 +172,7 @@ def _sorted_out(
         if there is None:
             new = True
         elif (there[0].prompt, there[0].target, there[0].space) != (edit.prompt, edit.target, edit.space):
-            bad.append(
-                (record.line, f"the id {edit.id!r} is taken by another text; use replace to change it")
-            )
+            bad.append((record.line, f"the id {edit.id!r} is taken by another text; use replace to change it"))
             continue
         else:
             new = edit != there[0] or record.terms not in (None, there[1])

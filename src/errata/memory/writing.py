@@ -77,9 +77,7 @@ class Writer:
         )
         connection.executemany(_EDIT, states)
         if self._texts:
-            connection.executemany(
-                "DELETE FROM texts WHERE rowid = ?", [(row,) for row in newest if row in old]
-            )
+            connection.executemany("DELETE FROM texts WHERE rowid = ?", [(row,) for row in newest if row in old])
             texts = ((row, f"{v[5]} {v[6]}") for row, v in newest.items() if v[2] != "purge")
             connection.executemany("INSERT INTO texts (rowid, text) VALUES (?, ?)", texts)
 
