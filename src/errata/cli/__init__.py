@@ -109,6 +109,8 @@ class Verbs(click.Group):
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered has nowhere to go
             sys.exit(141)
+        except UnicodeDecodeError as error:
+            _end(2, f"the input is not UTF-8 text ({error.reason})", type(error).__name__, given)
         except OSError as error:
             name = f": {error.filename}" if error.filename else ""
             _end(2, f"{error.strerror or error}{name}", type(error).__name__, given)

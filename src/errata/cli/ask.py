@@ -10,7 +10,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.utils import get_text_stream
 
 from errata.cli.change import told
 from errata.cli.output import answer_document, emit, revisions_table, short
@@ -59,9 +58,8 @@ def ask_verb(session: Session, question: str | None, why: bool, max_new_tokens: 
 
 def _lines() -> Iterator[list[str]]:
     """The questions of the standard input, a few at once; one at once when it is a terminal."""
-    stream = get_text_stream("stdin", encoding="utf-8")
-    texts = (line.strip() for line in stream if line.strip())
-    size = 1 if stream.isatty() else AT_ONCE
+    texts = (line.strip() for line in sys.stdin if line.strip())
+    size = 1 if sys.stdin.isatty() else AT_ONCE
     while part := list(islice(texts, size)):
         yield part
 

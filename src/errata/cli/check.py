@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from errata.cli.output import edit_document, emit, match_document, short, table
-from errata.cli.rows import read_rows
 from errata.cli.session import Session, shared
 from errata.edit import Edit
 from errata.errors import EditError
@@ -54,14 +53,14 @@ def check_verb(session: Session, prompt: str, target: str, utterance: bool) -> N
 
 
 def _edits_of(file: str, space: str) -> Iterator[Edit]:
-    for where, row in read_rows(file):
-        try:
-            yield Edit(
-                prompt=row.get("prompt", ""), target=row.get("target") or "", id=row.get("id") or "",
-                space=row.get("space") or space,
-            )  # fmt: skip
-        except EditError as error:
-            raise EditError(f"{where}: {error}") from error
+    """The edits of a file, read as `errata import` reads it (EditError with the line for a bad row)."""
+    from errata.memory.records import Bad, read_csv, read_jsonl
+
+    with Path(file).open("rb") as stream:
+        for row in (read_csv if Path(file).suffix.lower() == ".csv" else read_jsonl)(stream, None, space):
+            if isinstance(row, Bad):
+                raise EditError(f"{file}:{row.line}: {row.message}")
+            yield row.edit
 
 
 def document(found: PreFlight) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
-from click.utils import get_text_stream
 
 from errata.errors import ConfigError, EditError, UnsupportedEdit
 
@@ -197,6 +197,7 @@ _MEMORY = (
     click.option("--space", envvar="ERRATA_SPACE", default=None, metavar="NAME",
                  help="The tenant (or ERRATA_SPACE); 'default' otherwise."),
 )  # fmt: skip
+_PART_NAMES = ("model", "scope", "counterfactual", "runtime")
 _JSON = (click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs."),)
 _PARTS = (
     click.option("--model", envvar="ERRATA_MODEL", default="mini", show_default=True, metavar="NAME",
@@ -220,11 +221,9 @@ def shared(*, memory: bool = True, parts: bool = False) -> Callable[[Verb], Verb
 
     def decorate(verb: Verb) -> Verb:
         @functools.wraps(verb)
-        def run(
-            *args: Any, url: str = "", space: str | None = None, as_json: bool = False, model: str = "mini",
-            scope: str = "cascade", counterfactual: str = "reader", runtime: str = "auto", **rest: Any,
-        ) -> Any:  # fmt: skip
-            session = Session(url, as_json, space, model, scope, counterfactual, runtime, models=parts)
+        def run(*args: Any, url: str = "", space: str | None = None, as_json: bool = False, **rest: Any) -> Any:
+            names = {name: rest.pop(name) for name in (_PART_NAMES if parts else ())}
+            session = Session(url, as_json, space, **names, models=parts)
             try:
                 return verb(session, *args, **rest)
             finally:
@@ -247,7 +246,7 @@ def read_lines(name: str) -> list[str]:
     """
     try:
         if name == "-":
-            return get_text_stream("stdin", encoding="utf-8").read().splitlines()
+            return sys.stdin.read().splitlines()
         return Path(name).read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise ConfigError(f"{name} is not UTF-8 text", where=name) from error

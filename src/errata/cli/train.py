@@ -1,0 +1,123 @@
+"""`errata train`, `errata evaluate` and `errata bench`: what makes and measures the trained parts."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from errata.cli.output import emit, table
+from errata.cli.session import Session, quiet, shared
+from errata.errors import ConfigError
+
+PARTS = ("base", "scope", "counterfactual")
+BENCHES = ("route", "encode")
+"""The functions `bench_NAME` of errata.experiments.bench."""
+
+
+@click.command("train")
+@click.argument("part", type=click.Choice(PARTS))
+@click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=None,
+              help="Another recipe than the one in configs/.")  # fmt: skip
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=None,
+              help="Folder of the result; out/PART otherwise.")  # fmt: skip
+@click.option("--data", type=click.Path(file_okay=False, path_type=Path), envvar="ERRATA_DATA", default=None,
+              help="Folder of the public data sets (or ERRATA_DATA).")  # fmt: skip
+@click.option("--install", is_flag=True, help="Put the result in the place of the shipped part.")
+@shared(memory=False)
+def train_verb(
+    session: Session, part: str, config: Path | None, out: Path | None, data: Path | None, install: bool
+) -> None:
+    """Train a part from its recipe: the bundled base model, the scope classifier or the counterfactual model."""
+    quiet()
+    from errata.training.parts import train_part
+
+    figures = train_part(part, config=config, out=out or Path("out") / part, data=data, install=install)
+    if session.json:
+        emit(dict(figures))
+    else:
+        _figures(figures)
+
+
+def _figures(figures: Mapping[str, Any]) -> None:
+    rows = [(name, f"{value:.4f}" if isinstance(value, float) else value) for name, value in figures.items()]
+    table(("figure", "value"), rows)
+
+
+@click.command("evaluate")
+@click.argument("problem")
+@click.option("--edits", default=None, metavar="N|all", help="How many edits are in memory at once; all otherwise.")
+@click.option("--editor", default="serac", show_default=True, help="The editor.")
+@click.option("--split", default="test", show_default=True, help="Of the data.")
+@click.option("--limit", type=click.IntRange(min=1), default=None, help="At most so many inputs of each kind.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of samples and intervals.")
+@click.option("--rows", type=click.Path(dir_okay=False, path_type=Path), default=None,
+              help="File for every answer; one in results/ otherwise.")  # fmt: skip
+@click.option("--data", type=click.Path(file_okay=False, path_type=Path), envvar="ERRATA_DATA", default=None,
+              help="Folder of the public data sets (or ERRATA_DATA).")  # fmt: skip
+@shared(memory=False, parts=True)
+def evaluate_verb(
+    session: Session, problem: str, edits: str | None, editor: str, split: str, limit: int | None, seed: int,
+    rows: Path | None, data: Path | None,
+) -> None:  # fmt: skip
+    """Measure edit success and drawdown on PROBLEM ("qa"); with --json the last line is the report."""
+    quiet()
+    from errata.experiments.evaluate import evaluate_problem
+
+    report = evaluate_problem(
+        problem, editor=editor, scope=session.scope, model=session.model, counterfactual=session.counterfactual,
+        edits=edits, split=split, seed=seed, limit=limit, rows=rows, runtime=session.runtime, data=data,
+        progress=_progress,
+    )  # fmt: skip
+    figures = report.to_json()
+    if session.json:
+        emit(figures)
+        return
+    flat = {name: value for name, value in figures.items() if not isinstance(value, dict)}
+    _figures({name: value for name, value in flat.items() if value is not None})
+    kinds = [(name, *(kind.get(key) for key in ("n", "es", "dd"))) for name, kind in figures["by_kind"].items()]
+    table(("kind", "n", "es", "dd"), kinds)
+
+
+@click.command("bench")
+@click.argument("name", type=click.Choice(BENCHES))
+@click.option("--edits", type=click.IntRange(min=1), default=None, help="route: size of the memory.")
+@click.option("--queries", type=click.IntRange(min=1), default=None, help="route: how many inputs are timed.")
+@click.option("--texts", type=click.IntRange(min=1), default=None, help="encode: how many texts.")
+@click.option("--folder", type=click.Path(file_okay=False, path_type=Path), default=None,
+              help="route: where the memory is built, and kept.")  # fmt: skip
+@click.option("--seed", type=int, default=None, help="Of what is drawn.")
+@click.option("--runtime", default="auto", show_default=True, help="What runs the trained parts.")
+@click.option("--data", type=click.Path(file_okay=False, path_type=Path), envvar="ERRATA_DATA", default=None,
+              help="Folder of the public data sets (or ERRATA_DATA).")  # fmt: skip
+@shared(memory=False)
+def bench_verb(session: Session, name: str, data: Path | None, **asked: Any) -> None:
+    """Measure speed: NAME is route (a routing decision over a big memory) or encode."""
+    quiet()
+    from errata.experiments import bench
+
+    run = getattr(bench, f"bench_{name}")
+    accepted = inspect.signature(run).parameters
+    given = {key: value for key, value in asked.items() if value is not None}
+    for key in given:
+        if key not in accepted:
+            raise ConfigError(f"bench {name} has no option --{key}", key=key, accepted=tuple(accepted))
+    if "data" in accepted:
+        given["data"] = data
+    if "progress" in accepted:
+        given["progress"] = _progress
+    figures = run(**given)
+    if session.json:
+        emit(figures)
+    else:
+        _figures(figures)
+
+
+def _progress(what: str, done: int, total: int) -> None:
+    """Tell how far a long run is, on a terminal only."""
+    if sys.stderr.isatty():
+        click.echo(f"\r{what}: {done:,} of {total:,}\033[K", err=True, nl=done >= total)
