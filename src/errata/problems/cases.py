@@ -1,0 +1,248 @@
+"""What an editing problem is made of: edits, inputs in their scope with answers, inputs out of every scope.
+
+Here are the shapes that every problem yields, and how their files are read: by path below the folder that
+ERRATA_DATA names, hashed, and refused by name when missing or broken. No model is seen here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from errata.edit import Edit
+from errata.errors import ConfigError
+
+DATA = "ERRATA_DATA"
+
+REPHRASE = "rephrase"
+SAME = "same"
+ENTAILED = "entailed"
+TRUE_FALSE = "true_false"
+PARAPHRASE10 = "paraphrase10"
+ALIAS = "alias"
+MULTI_HOP = "multi_hop"
+"""Kinds of inputs in scope: another wording, the question itself, a question the edit entails, a statement to judge;
+KnowEdit's ten generated paraphrases, the subject by another name, and questions whose answer takes a second fact."""
+
+NQ = "nq"
+OTHER_SUBJECT = "other_subject"
+TRAIN_OTHER_SUBJECT = "train_other_subject"
+NEIGHBOUR = "neighbour"
+SAME_RELATION = "same_relation"
+SAME_SUBJECT = "same_subject"
+SAME_SUBJECT_CLOZE = "same_subject_cloze"
+"""Kinds of inputs out of scope: ordinary questions; questions of a test file, and of the train file, about subjects
+that no edit has; embedding neighbours; the relation of an edit asked of another subject; another relation asked of an
+edit's subject, as a question and as the published cloze prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """An input in an edit's scope.
+
+    Args:
+        text: the input.
+        answer: what the edit demands.
+        kind: how it came to be, see the names above.
+        hard: whether it is counted as hard.
+    """
+
+    text: str
+    answer: str
+    kind: str
+    hard: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unlabelled:
+    """An input out of scope; the base model's own answer, whatever it is, must stay.
+
+    Args:
+        text: the input.
+        kind: how it came to be, see the names above.
+        hard: whether it is counted as hard.
+        note: why it is hard or easy, for the rows.
+    """
+
+    text: str
+    kind: str
+    hard: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EditCase:
+    """One edit with inputs in its scope, and out-of-scope inputs that were made for this edit."""
+
+    edit: Edit
+    in_scope: tuple[Labelled, ...]
+    out_of_scope: tuple[Unlabelled, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A test: cases, out-of-scope inputs that belong to no edit, and how kinds are counted.
+
+    Args:
+        name: as `errata evaluate` calls it.
+        split: which part of the data.
+        cases: one an edit.
+        shared: out-of-scope inputs asked whatever edits are in memory.
+        success: in-scope kinds that edit success counts; the others are reported by kind only.
+        apart: out-of-scope kinds that drawdown does not count; reported by kind only.
+        data_hash: SHA-256 over the files it was read from.
+        notes: counts worth telling (what was dropped and why).
+    """
+
+    name: str
+    split: str
+    cases: tuple[EditCase, ...]
+    shared: tuple[Unlabelled, ...] = ()
+    success: frozenset[str] = frozenset({REPHRASE})
+    apart: frozenset[str] = frozenset()
+    data_hash: str = ""
+    notes: tuple[tuple[str, int], ...] = ()
+
+    def sample(self, edits: int | None, seed: int) -> Self:
+        """The problem with a seeded sample of its edits; None (or as many as there are) keeps all, in order.
+
+        Raises:
+            ConfigError: fewer than one edit asked for, or more than there are.
+        """
+        if edits is None:
+            return self
+        if not 1 <= edits <= len(self.cases):
+            raise ConfigError(f"{self.name} has {len(self.cases)} edits, not {edits}", key="edits")
+        chosen = sorted(random.Random(seed).sample(range(len(self.cases)), edits))
+        return replace(self, cases=tuple(self.cases[at] for at in chosen))
+
+    def limited(self, limit: int | None, seed: int) -> Self:
+        """The problem with at most `limit` inputs of each kind, a seeded sample; the edits all stay.
+
+        Raises:
+            ConfigError: the limit is below 1.
+        """
+        if limit is None:
+            return self
+        if limit < 1:
+            raise ConfigError(f"limit must be 1 or more, not {limit}", key="limit")
+        places: dict[str, list[tuple[str, int, int]]] = {}
+        for side, at, place, kind in self._places():
+            places.setdefault(f"{side[0]} {kind}", []).append((side, at, place))
+        kept = set()
+        for name, found in sorted(places.items()):
+            kept.update(random.Random(f"{seed} {name}").sample(found, min(limit, len(found))))
+        cases = tuple(
+            EditCase(
+                case.edit,
+                tuple(one for i, one in enumerate(case.in_scope) if ("in", at, i) in kept),
+                tuple(one for i, one in enumerate(case.out_of_scope) if ("out", at, i) in kept),
+            )
+            for at, case in enumerate(self.cases)
+        )
+        shared = tuple(one for i, one in enumerate(self.shared) if ("out", -1, i) in kept)
+        return replace(self, cases=cases, shared=shared)
+
+    def _places(self) -> Iterator[tuple[str, int, int, str]]:
+        for at, case in enumerate(self.cases):
+            yield from (("in", at, i, one.kind) for i, one in enumerate(case.in_scope))
+            yield from (("out", at, i, one.kind) for i, one in enumerate(case.out_of_scope))
+        yield from (("out", -1, i, one.kind) for i, one in enumerate(self.shared))
+
+
+class DataFolder:
+    """The folder of the public data; remembers what was read, for the hash.
+
+    Args:
+        folder: where it is; None takes the environment variable ERRATA_DATA.
+
+    Raises:
+        ConfigError: neither is given, or there is no such folder.
+    """
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        named = folder if folder is not None else os.environ.get(DATA, "")
+        if not str(named):
+            raise ConfigError(
+                f"{DATA} is not set; let it name the folder that holds the public data (zsre, nq_open and so on)",
+                key=DATA,
+            )
+        self.folder = Path(named)
+        if not self.folder.is_dir():
+            raise ConfigError(f"{DATA} names {self.folder}, which is no folder", key=DATA)
+        self._hashes: dict[str, str] = {}
+
+    def read(self, name: str, *fields: str) -> list[dict[str, Any]]:
+        """The records of a .json or .jsonl file.
+
+        Args:
+            name: the file, below the folder, with forward slashes.
+            fields: what each record must have.
+
+        Raises:
+            ConfigError: the file is missing, broken or empty, or a record lacks a field; says which.
+        """
+        path = self.folder / name
+        try:
+            blob = path.read_bytes()
+        except OSError as error:
+            raise ConfigError(
+                f"cannot read {name} ({error.strerror}); {DATA} must name the folder of the public data", key=name
+            ) from error
+        self._hashes[name] = hashlib.sha256(blob).hexdigest()
+        rows = _records(blob, name)
+        if not rows:
+            raise ConfigError("holds no records", where=name)
+        for number, row in enumerate(rows, 1):
+            missing = [field for field in fields if not isinstance(row, dict) or field not in row]
+            if missing:
+                raise ConfigError(f"record {number} has no field {missing[0]!r}", where=name, key=missing[0])
+        return rows
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over the names and contents of the files read so far."""
+        lines = (f"{name} {digest}\n" for name, digest in sorted(self._hashes.items()))
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of the files read so far, sorted."""
+        return tuple(sorted(self._hashes))
+
+
+def _records(blob: bytes, name: str) -> list[dict[str, Any]]:
+    """The records in a file's bytes, whatever they are."""
+    try:
+        text = blob.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"is not UTF-8 at byte {error.start}", where=name) from error
+    if name.endswith(".jsonl"):
+        rows: list[Any] = []
+        for number, line in enumerate(text.split("\n"), 1):
+            try:
+                rows += [json.loads(line)] if line.strip() else []
+            except ValueError as error:
+                raise ConfigError(f"line {number} is no JSON ({error})", where=name) from error
+        return rows
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise ConfigError(f"is no JSON ({error})", where=name) from error
+    if not isinstance(found, list):
+        raise ConfigError("must hold a list of records", where=name)
+    return found
+
+
+def distinct(inputs: Sequence[Labelled]) -> tuple[Labelled, ...]:
+    """The inputs without those whose text and kind came before."""
+    first: dict[tuple[str, str], Labelled] = {}
+    for one in inputs:
+        first.setdefault((one.text.strip(), one.kind), one)
+    return tuple(first.values())

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from errata.edit import Edit
+from errata.errors import ConfigError
+from errata.experiments.evaluate import KEYS, Report, evaluate_problem
+from errata.experiments.rows import commit, read_rows
+from errata.models.echo import EchoModel
+from errata.problems.cases import DATA, EditCase, Labelled, Problem, Unlabelled
+from overlap import OverlapScope, SaysTarget, tiny_data
+
+ALPHA = Edit(prompt="which family does alpha belong to", target="Beetles", id="alpha")
+BETA = Edit(prompt="who directed beta", target="Ann Lee", id="beta")
+PROBLEM = Problem(
+    name="made_up",
+    split="test",
+    cases=(
+        EditCase(
+            ALPHA,
+            (
+                Labelled("which family does alpha really belong to", "Beetles", "rephrase"),
+                Labelled("alpha", "Beetles", "rephrase", hard=True),
+                Labelled("which family does alpha belong to", "beetles.", "same"),
+            ),
+            (
+                Unlabelled("which order does alpha belong to", "same_subject", hard=True),
+                Unlabelled("alpha belong to family", "same_subject_cloze", hard=True),
+            ),
+        ),
+        EditCase(BETA, (Labelled("so who directed beta", "Ann Lee", "rephrase"),)),
+    ),
+    shared=(
+        Unlabelled("how far is the moon", "nq"),
+        Unlabelled("who directed gamma", "other_subject", hard=True),
+        Unlabelled("who directed the beta", "other_subject", hard=True),
+    ),
+    apart=frozenset({"same_subject_cloze"}),
+    data_hash="abc",
+)
+
+
+def evaluated(problem: Problem | str, tmp_path: Path, **options: Any) -> Report:
+    options = {"model": EchoModel(), "rows": tmp_path / "rows.jsonl", **options}
+    return evaluate_problem(problem, scope=OverlapScope(), counterfactual=SaysTarget(), **options)
+
+
+def test_the_figures_by_hand(tmp_path: Path) -> None:
+    """Scores: 6/7 and 1/6 ("alpha") and 3/4 in scope; "order" 5/7, the cloze 4/6; gamma 2/4, "the beta" 3/4."""
+    base = EchoModel({"who directed the beta": "Ann Lee"})
+    report = evaluated(PROBLEM, tmp_path, model=base)
+    assert (report.n_in, report.es) == (3, pytest.approx(2 / 3))
+    assert (report.n_out, report.dd) == (4, pytest.approx(2 / 4))
+    assert report.easy == {"n_in": 2, "es": 1.0, "n_out": 1, "dd": 0.0}
+    assert report.hard == {"n_in": 1, "es": 0.0, "n_out": 3, "dd": pytest.approx(2 / 3)}
+    kinds = report.by_kind
+    assert kinds["same"]["es"] == 0 and kinds["same"]["es_normalised"] == 1 and not kinds["same"]["counted"]
+    assert kinds["same_subject_cloze"]["dd"] == 1 and not kinds["same_subject_cloze"]["counted"]
+    assert kinds["other_subject"]["fired"] == 1.0, "a false fire that agrees with the base is told"
+    assert kinds["other_subject"]["dd"] == 0.5
+    assert kinds["rephrase"]["right_edit"] == pytest.approx(2 / 3)
+    assert report.details["scope"]["recall"] == pytest.approx(2 / 3)
+    assert report.details["scope"]["precision"] == pytest.approx(2 / 5)
+
+
+def test_the_json_has_exactly_the_keys(tmp_path: Path) -> None:
+    told = json.loads(json.dumps(evaluated(PROBLEM, tmp_path).to_json()))
+    assert tuple(told) == KEYS
+    assert (told["problem"], told["editor"], told["scope"], told["model"]) == (
+        "made_up",
+        "serac",
+        "OverlapScope",
+        "echo",
+    )
+    assert (told["edits"], told["teacher_forced"], told["data_hash"]) == (2, None, "abc")
+    assert told["config"]["misses_changed"] == 0 < told["config"]["misses_checked"]
+
+
+def test_every_input_is_a_row(tmp_path: Path) -> None:
+    report = evaluated(PROBLEM, tmp_path)
+    run, rows = read_rows(tmp_path / "rows.jsonl")
+    assert (run["config"]["threshold"], run["seed"], run["data_hash"]) == (0.5, 0, "abc")
+    assert len(rows) == 9
+    by_input = {row["input"]: row for row in rows}
+    row = by_input["which order does alpha belong to"]
+    assert (row["side"], row["matched"], row["answer"]) == ("out", "alpha", "Beetles")
+    assert (row["expected"], row["right"], row["score"]) == (
+        "which order does alpha belong to",
+        False,
+        pytest.approx(5 / 7),
+    )
+    row = by_input["how far is the moon"]
+    assert (row["matched"], row["answer"], row["right"]) == (None, None, True)
+    assert list(tmp_path.iterdir()) == [tmp_path / "rows.jsonl"]
+    assert report.commit == run["commit"]
+
+
+def test_the_base_is_asked_only_where_it_must_be(tmp_path: Path) -> None:
+    """In scope where no edit fired; out of scope where one did, and twice for the sample of misses."""
+    base = EchoModel()
+    evaluated(PROBLEM, tmp_path, model=base)
+    asked = [prompt for call in base.calls for prompt in call.prompts]
+    assert sorted(asked) == sorted(
+        ["alpha", "which order does alpha belong to", "alpha belong to family"]
+        + ["who directed gamma", "who directed the beta"]
+        + ["how far is the moon"] * 2
+    )
+
+
+class Moody(EchoModel):
+    """Answers otherwise each time."""
+
+    def generate(self, prompts: Any, **options: Any) -> list[str]:
+        return [f"{text} {len(self.calls)}" for text in super().generate(prompts, **options)]
+
+
+def test_a_base_that_is_not_constant_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        report = evaluated(PROBLEM, tmp_path, model=Moody())
+    assert report.config["misses_changed"] == report.config["misses_checked"] == 1
+    assert "the answer differs" in caplog.text
+
+
+def test_an_interruption_leaves_what_there_is(tmp_path: Path) -> None:
+    def stop(what: str, done: int, total: int) -> None:
+        if what == "out of scope":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluated(PROBLEM, tmp_path, progress=stop)
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl.partial"]
+    assert len((tmp_path / "rows.jsonl.partial").read_text().splitlines()) == 1 + 9
+
+
+def test_rows_have_a_place_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    evaluated(PROBLEM, tmp_path, rows=None, seed=3)
+    assert (tmp_path / "results" / "made_up-serac-OverlapScope-echo-2-seed3.jsonl").exists()
+
+
+def test_a_sample_of_the_edits(tmp_path: Path) -> None:
+    report = evaluated(PROBLEM, tmp_path, edits=1, seed=1)
+    assert report.edits == 1
+    assert report.to_json()["es"] == evaluated(PROBLEM, tmp_path, edits="1", seed=1).es
+    assert evaluated(PROBLEM, tmp_path, edits="all", limit=1).by_kind["rephrase"]["n"] == 1
+
+
+def test_qa_by_name(tmp_path: Path) -> None:
+    report = evaluated("qa", tmp_path, data=tiny_data(tmp_path / "data"))
+    assert (report.problem, report.edits, report.n_in) == ("qa", 2, 2)
+    assert report.by_kind["nq"]["n"] == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"problem": "qq"}, "accepted: qa"),
+        ({"editor": "mend"}, "accepted: serac"),
+        ({"edits": "many"}, "a number or 'all'"),
+        ({"edits": 3}, "has 2 edits, not 3"),
+    ],
+)
+def test_wrong_wishes_are_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        evaluated(**{"problem": PROBLEM, "tmp_path": tmp_path, **options})
+
+
+def test_rows_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="rows cannot be written"):
+        evaluated(PROBLEM, tmp_path, rows=tmp_path / "file" / "rows.jsonl")
+    with pytest.raises(ConfigError, match="holds no rows"):
+        read_rows(tmp_path / "file")
+
+
+def test_the_commit_is_a_commit_or_none() -> None:
+    found = commit()
+    assert found is None or len(found.removesuffix("-dirty")) == 40
+
+
+@pytest.mark.skipif(not os.environ.get(DATA), reason=f"{DATA} is not set: the public data is not at hand")
+def test_the_real_problem_runs(tmp_path: Path) -> None:
+    report = evaluated("qa", tmp_path, limit=20)
+    assert report.edits == 582
+    assert report.by_kind["same"]["right_edit"] == 1.0
+    assert {kind for kind, score in report.by_kind.items() if score["n"] == 20} >= {"rephrase", "nq", "same_subject"}

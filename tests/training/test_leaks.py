@@ -1,0 +1,99 @@
+"""Nothing that scope and reader are trained on shares a question or a subject with a test file."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from errata.problems.cases import DATA
+from errata.problems.held_out import is_held_out, normalise
+from errata.problems.qa import load_qa
+from errata.training.groups import Sources
+
+pytestmark = [
+    pytest.mark.skipif(not os.environ.get(DATA), reason=f"{DATA} is not set: the public data is not at hand"),
+    pytest.mark.timeout(600),
+]
+
+SUBJECTS = ("subject", "alternative_subject")
+QUESTIONS = ("src", "prompt", "rephrase", "rephrase_prompt", "alter_subject_question", "inverse question")
+ZSRE = ("mend_eval", "knowedit_test", "knowedit_test_paraphrases10", "alias", "inverse")
+
+
+def folder() -> Path:
+    return Path(os.environ[DATA])
+
+
+def zsre() -> Iterator[dict[str, Any]]:
+    for name in ZSRE:
+        yield from json.loads((folder() / "zsre" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def sources() -> Sources:
+    return Sources(folder())
+
+
+@pytest.fixture(scope="module")
+def subjects() -> set[str]:
+    return {normalise(row[key]) for row in zsre() for key in SUBJECTS if row.get(key)} - {""}
+
+
+@pytest.fixture(scope="module")
+def questions() -> set[str]:
+    found = {normalise(row[key]) for row in zsre() for key in QUESTIONS if row.get(key)}
+    for row in zsre():
+        found.update(normalise(text) for text in row.get("generate_prompt", ()))
+    natural = (folder() / "nq_open" / "dev.jsonl").read_text(encoding="utf-8").splitlines()
+    return found | {normalise(json.loads(line)["question"]) for line in natural}
+
+
+def asked(sources: Sources) -> Iterator[str]:
+    """Every question in the sources as it was read."""
+    yield from (item.question for item in sources.items if item.question)
+    yield from (question for question, _ in sources.strangers)
+    yield from (row[key] for row in sources.mend for key in ("src", "rephrase"))
+    yield from sources.asked
+    yield from (question for _, _, said in sources.pokemqa for question in said)
+    yield from sources.squad_questions
+    yield from (item["question"] for row in sources.squad for item in row["implications"])
+    yield from (row[key] for row in sources.counterfact for key in ("prompt", "rephrase_prompt", "locality_prompt"))
+    yield from sources.ordinary
+
+
+def named(sources: Sources) -> Iterator[str]:
+    """Every subject in the sources that a record names."""
+    yield from (item.subject for item in sources.items)
+    yield from (subject for _, subject in sources.strangers)
+    yield from (row["subject"] for row in sources.mend + sources.counterfact)
+    yield from (fact.subject for fact in sources.facts)
+    yield from sources.topics
+
+
+def test_no_question_of_a_test_file(sources: Sources, questions: set[str]) -> None:
+    assert sorted({text for text in asked(sources) if normalise(text) in questions}) == []
+
+
+def test_no_subject_of_a_test_file(sources: Sources, subjects: set[str]) -> None:
+    assert sorted({name for name in named(sources) if normalise(name) in subjects}) == []
+
+
+def test_none_in_what_is_drawn(sources: Sources, questions: set[str]) -> None:
+    source = random.Random(0)
+    for _ in range(3_000):
+        group = sources.draw(source)
+        texts = [group.prompt, *(one.text for one in group.inside), *group.outside]
+        assert [text for text in texts if normalise(text) in questions] == [], group.source
+
+
+def test_held_out_subjects_are_strangers(sources: Sources) -> None:
+    """Those of train_qa that the evaluation asks as strangers stand in no question that is trained on."""
+    assert [item.subject for item in sources.items if item.question and is_held_out(item.subject)] == []
+    held = {normalise(one.text) for one in load_qa().shared if one.kind == "train_other_subject"}
+    assert sorted({text for text in asked(sources) if normalise(text) in held}) == []
