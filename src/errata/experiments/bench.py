@@ -64,7 +64,7 @@ def bench_route(
         seed: of texts and synthetic vectors.
         runtime: what runs the networks.
         data: folder of the public data, for more real texts; None takes ERRATA_DATA where it is set.
-        folder: where the memory is built, in a temporary folder that is removed; None lets the system choose.
+        folder: where the memory is built (made if missing), in a temporary folder that is removed afterwards.
         imported: real edits that the import is timed with.
         published: memory sizes at which the published way is timed.
         scope: a cascade (with `.dual`) to measure instead of the shipped one.
@@ -78,21 +78,27 @@ def bench_route(
         raise ConfigError("bench needs at least 2 edits and 2 queries", key="edits" if edits < 2 else "queries")
     tell = progress or _silent
     cascade: Any = scope if scope is not None else make_scope("cascade", runtime)
-    source = data if data is not None else os.environ.get(DATA) or None
-    pool = real_edits(edits if edits <= REAL_UP_TO else SEEDS, queries // 2, seed=seed, data=source)
+    real = edits if edits <= REAL_UP_TO else SEEDS
+    pool = real_edits(real, queries // 2, seed=seed, data=data or os.environ.get(DATA) or None)
     asked = [*pool.hits, *pool.misses]
     dual: Scope = cascade.dual
     nearest = Nearest(dual.encode_inputs([query.text for query in asked]), dual.k or 6)
     result: dict[str, Any] = {"edits": edits, "runtime": runtime, "queries": len(asked), "seed": seed}
-    with tempfile.TemporaryDirectory(dir=folder) as place:
+    with _workplace(folder) as place:
         path = Path(place) / "edits.db"
         result |= _build(path, dual, pool, edits, nearest=nearest, seed=seed, progress=tell)
         result |= _resident(path, dual, edits)
         result |= _route(path, cascade, asked, nearest, tell)
-        tell("import", 0, imported)
         result |= _import(Path(place), dual, pool.edits[:imported])
         result |= _published(dual, pool, published, result["dual_ms"], tell)
     return {**result, "commit": commit()}
+
+
+def _workplace(folder: Path | None) -> tempfile.TemporaryDirectory[str]:
+    """A temporary folder, below `folder` where one is named."""
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryDirectory(dir=folder)
 
 
 def _build(
