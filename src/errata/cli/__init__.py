@@ -83,6 +83,16 @@ class Verbs(click.Group):
             raise ConfigError(f"there is no verb {args[0]!r}", key=args[0], accepted=VERBS)
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does; but a reader that goes away (`errata list | head`) ends it quietly with 141."""
+        try:
+            value = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered has nowhere to go
+            raise click.exceptions.Exit(141) from error
+        return value
+
     def main(  # type: ignore[override]  # click tells what it returns by the literal value of standalone_mode
         self,
         args: Sequence[str] | None = None,
@@ -94,9 +104,9 @@ class Verbs(click.Group):
         """Run a verb; ends the process with the exit code unless standalone_mode is False."""
         given = list(sys.argv[1:] if args is None else args)
         if not standalone_mode:
-            return super().main(given, prog_name, standalone_mode=False, **options)
+            return super().main(given, prog_name or "errata", standalone_mode=False, **options)
         try:
-            code = super().main(given, prog_name, standalone_mode=False, **options)
+            code = super().main(given, prog_name or "errata", standalone_mode=False, **options)
         except (KeyboardInterrupt, click.Abort):
             _end(130, "interrupted", "Interrupted", given)
         except click.ClickException as error:
@@ -106,9 +116,6 @@ class Verbs(click.Group):
                 raise
             code = next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 4)
             _end(code, str(error), type(error).__name__, given)
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered has nowhere to go
-            sys.exit(141)
         except UnicodeDecodeError as error:
             _end(2, f"the input is not UTF-8 text ({error.reason})", type(error).__name__, given)
         except OSError as error:
@@ -138,6 +145,7 @@ def _end(code: int, message: str, kind: str, args: Sequence[str]) -> NoReturn:
 
 
 @click.group(
+    "errata",
     cls=Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 fine, 1 a check failed, 2 usage, 3 memory, 4 model, 130 interrupted.",

@@ -172,7 +172,8 @@ def replace_verb(
         valid_from=parse_moment(valid_from, "--valid-from") if valid_from else old.terms.valid_from,
         expires=parse_moment(expires, "--expires") if expires else old.terms.expires,
     )  # fmt: skip
-    _store(session, edit, force=force, no_check=no_check, dry_run=dry_run,
+    same = (edit.prompt, edit.target) == (old.edit.prompt, old.edit.target)
+    _store(session, edit, force=force, no_check=no_check or same, dry_run=dry_run,
            write=lambda editor: editor.replace(edit, terms=terms))  # fmt: skip
 
 

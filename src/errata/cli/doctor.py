@@ -30,7 +30,6 @@ Finding = tuple[str, bool, str]
 @shared()
 def doctor_verb(session: Session, repair: bool) -> None:
     """Check the memory, the trained parts and this installation; exit code 1 when something is wrong."""
-    session.models = True  # the memory's libraries and ONNX Runtime are loaded in an order that both survive
     found = [*_memory(session, repair), *_parts(), *_installation()]
     ok = all(well for _, well, _ in found)
     if session.json:

@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -73,7 +72,6 @@ class Session:
         json: whether to print JSON.
         given_space: the space named by the user, or None.
         model, scope, counterfactual, runtime: names, as `errata.wrap` takes them.
-        models: whether the verb uses trained parts.
     """
 
     url: str = ""
@@ -83,7 +81,6 @@ class Session:
     scope: str = "cascade"
     counterfactual: str = "reader"
     runtime: str = "auto"
-    models: bool = False
     _opened: SqliteMemory | None = field(default=None, repr=False)
 
     @property
@@ -94,9 +91,6 @@ class Session:
     def memory(self) -> SqliteMemory:
         """The memory, opened once; made when it is not there."""
         if self._opened is None:
-            if self.models:
-                quiet()
-                import_module("errata.editors")  # loads ONNX Runtime before the memory's own libraries, see there
             from errata.memory.sqlite import open_memory
 
             self._opened = open_memory(self.url or default_memory())
@@ -104,6 +98,7 @@ class Session:
 
     def editor(self, memory: Memory | None = None) -> Serac:
         """The editor over the memory; its base model is loaded when it is first asked."""
+        quiet()
         from errata.editors.serac import wrap
 
         return wrap(
@@ -117,6 +112,7 @@ class Session:
 
     def encoder(self) -> Serac:
         """An editor that only encodes and stores edits: the dual network is all it loads."""
+        quiet()
         from errata.editors.serac import wrap
 
         return wrap(
@@ -223,7 +219,7 @@ def shared(*, memory: bool = True, parts: bool = False) -> Callable[[Verb], Verb
         @functools.wraps(verb)
         def run(*args: Any, url: str = "", space: str | None = None, as_json: bool = False, **rest: Any) -> Any:
             names = {name: rest.pop(name) for name in (_PART_NAMES if parts else ())}
-            session = Session(url, as_json, space, **names, models=parts)
+            session = Session(url, as_json, space, **names)
             try:
                 return verb(session, *args, **rest)
             finally:

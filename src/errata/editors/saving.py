@@ -56,8 +56,10 @@ def _part(part: Any, folder: Path) -> dict[str, str]:
     kind = type(part).__name__
     pieces = (part, getattr(part, "dual", None), getattr(part, "cross", None))
     homes = [home for home in (getattr(piece, "folder", None) for piece in pieces) if home is not None]
-    if all(home.name in zoo.names() and zoo.path(home.name) == home for home in homes):
+    if homes and all(home.name in zoo.names() and zoo.path(home.name) == home for home in homes):
         return {"kind": kind, "from": "zoo"}
+    if not hasattr(part, "save_pretrained"):
+        raise ModelError(f"a {kind} cannot be saved: it has no save_pretrained")
     part.save_pretrained(folder)
     return {"kind": kind, "from": folder.name}
 
@@ -97,9 +99,14 @@ def load(folder: str | Path, *, model: Model | str | None = None, runtime: str =
         settings = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder} holds no saved editor: cannot read {SETTINGS} ({error})") from error
+    if not isinstance(settings, dict):
+        raise ModelError(f"{folder} holds no saved editor: {SETTINGS} is not an object")
     for key in settings:
         if key not in KEYS:
             raise ConfigError(f"unknown key {key!r}", where=str(path), key=key, accepted=KEYS)
+    for key in KEYS:
+        if key not in settings:
+            raise ConfigError(f"the key {key!r} is missing", where=str(path), key=key)
     chosen = settings["model"] if model is None else model
     return Serac(
         load_model(chosen) if isinstance(chosen, str) else chosen,
@@ -136,7 +143,9 @@ def _load_counterfactual(named: dict[str, str], folder: Path, runtime: str) -> A
     from errata.counterfactual.reader import Reader
 
     if named["kind"] == "Retell":
-        return make_counterfactual("retell")
+        from errata.counterfactual.retell import Retell
+
+        return Retell.from_pretrained(folder / named["from"])
     if named["from"] == "zoo":
         return make_counterfactual("reader", runtime)
     if named["kind"] == "Reader":
