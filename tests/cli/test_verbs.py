@@ -53,6 +53,18 @@ def test_add_without_check(edited: Cli) -> None:
     assert edited.json("add", UK, "Liz Truss", "--no-check")["preflight"] is None
 
 
+def test_the_base_model_is_not_loaded_to_add_or_check(cli: Cli) -> None:
+    cli("add", UK, "Keir Starmer", "--model", "/no/such/model")
+    cli("check", "What is the capital of Mars?", "Olympus", "--model", "/no/such/model")
+    assert cli("ask", UK, "--model", "/no/such/model").stdout == "Keir Starmer\n"
+    cli("ask", "Good morning", "--model", "/no/such/model", code=4)
+
+
+def test_several_are_changed_or_none(edited: Cli) -> None:
+    edited("retract", "uk-pm", "no-such-edit", code=2)
+    assert edited.json("get", "uk-pm")["state"] == "in force"
+
+
 def test_an_utterance_needs_retell(cli: Cli) -> None:
     assert "retell" in cli("add", "Topic: jazz Sentiment: positive", "--utterance", code=2).stderr
     cli("add", "Topic: jazz Sentiment: positive", "--utterance", "--counterfactual", "retell")

@@ -147,9 +147,13 @@ def _end(code: int, message: str, kind: str, args: Sequence[str]) -> NoReturn:
 @click.group(
     "errata",
     cls=Verbs,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 fine, 1 a check failed, 2 usage, 3 memory, 4 model, 130 interrupted.",
 )
 @click.version_option(__version__, "--version", prog_name="errata", message="%(prog)s %(version)s")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Put an errata sheet in front of a frozen language model: correct it, explain it, undo it."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
