@@ -75,17 +75,13 @@ def test_batch_size_and_order_do_not_change_answers(models: dict[str, LocalModel
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_generation_and_teacher_forcing_see_the_same_positions(
-    models: dict[str, LocalModel], name: str
-) -> None:
+def test_generation_and_teacher_forcing_see_the_same_positions(models: dict[str, LocalModel], name: str) -> None:
     """Every greedy token is the likeliest one under teacher forcing."""
     model, begin = models[name], int(name == "bart")  # BART writes <s> first, whatever is likeliest
     checked = 0
     for prompt, answer in zip(PROMPTS, model.generate(PROMPTS, max_new_tokens=5), strict=True):
         [ids], [scores] = model.target_ids([prompt], [answer]), model.token_log_probs([prompt], [answer])
-        if len(ids) == (
-            5 if name == "bart" else 6
-        ):  # else it wrote a special token, which its text leaves out
+        if len(ids) == (5 if name == "bart" else 6):  # else it wrote a special token, which its text leaves out
             assert scores.argmax(-1)[begin:-1].tolist() == ids[begin:-1]
             checked += 1
     assert checked
@@ -112,9 +108,7 @@ def test_an_answer_stops_at_the_models_own_end_token(models: dict[str, LocalMode
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_a_checkpoints_sampling_settings_do_not_make_it_random(
-    models: dict[str, LocalModel], name: str
-) -> None:
+def test_a_checkpoints_sampling_settings_do_not_make_it_random(models: dict[str, LocalModel], name: str) -> None:
     model = fresh(models[name])
     settings = {
         "do_sample": True,
@@ -202,9 +196,7 @@ def test_a_classifier_without_a_pad_token_still_answers_a_batch_as_alone() -> No
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_answering_leaves_modes_random_state_and_weights_alone(
-    models: dict[str, LocalModel], name: str
-) -> None:
+def test_answering_leaves_modes_random_state_and_weights_alone(models: dict[str, LocalModel], name: str) -> None:
     model = fresh(models[name])
     model.module.train()
     parts = list(model.module.modules())
@@ -226,9 +218,7 @@ def test_dropout_is_off_even_in_training_mode(models: dict[str, LocalModel]) -> 
     )
 
 
-def test_a_failing_call_gives_the_modes_back(
-    models: dict[str, LocalModel], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failing_call_gives_the_modes_back(models: dict[str, LocalModel], monkeypatch: pytest.MonkeyPatch) -> None:
     model = fresh(models["t5"])
     model.module.train()
 
@@ -310,9 +300,7 @@ def test_chat_without_a_template_is_refused(models: dict[str, LocalModel]) -> No
 def test_stop_texts_cut_an_answer(models: dict[str, LocalModel]) -> None:
     [full] = models["gpt2"].generate(PROMPTS[:1], max_new_tokens=6)
     word = full.split()[2]
-    assert models["gpt2"].generate(PROMPTS[:1], max_new_tokens=6, stop=word) == [
-        full[: full.index(word)].strip()
-    ]
+    assert models["gpt2"].generate(PROMPTS[:1], max_new_tokens=6, stop=word) == [full[: full.index(word)].strip()]
 
 
 @pytest.mark.parametrize("name", BUILDERS)

@@ -47,9 +47,7 @@ class Server:
 
 
 def chat(text: object, **more: Any) -> httpx2.Response:
-    return httpx2.Response(
-        200, json={"choices": [{"message": {"role": "assistant", "content": text}, **more}]}
-    )
+    return httpx2.Response(200, json={"choices": [{"message": {"role": "assistant", "content": text}, **more}]})
 
 
 def echo(request: httpx2.Request) -> httpx2.Response:
@@ -94,9 +92,7 @@ def test_a_request_holds_model_messages_and_greedy_settings() -> None:
 
 def test_options_of_a_call_replace_those_of_the_model() -> None:
     server = Server(echo)
-    server.model(max_tokens=7).generate(
-        ["a"], max_new_tokens=3, temperature=None, seed=1, stop="\n", top_p=0.5
-    )
+    server.model(max_tokens=7).generate(["a"], max_new_tokens=3, temperature=None, seed=1, stop="\n", top_p=0.5)
     expected = {"max_tokens": 3, "seed": 1, "stop": ["\n"], "top_p": 0.5}
     assert {k: v for k, v in server.bodies()[0].items() if k not in ("model", "messages")} == expected
 
@@ -127,9 +123,7 @@ def test_the_key_comes_from_the_environment_at_each_request(monkeypatch: pytest.
     assert [request.headers.get("authorization") for request in server.requests] == [None, f"Bearer {KEY}"]
 
 
-def test_the_key_is_nowhere_to_be_seen(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_key_is_nowhere_to_be_seen(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     caplog.set_level(logging.DEBUG)
     left = [500]

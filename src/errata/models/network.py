@@ -7,6 +7,7 @@ knows tokens and tensors, never edits.
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,9 @@ def new_network(config: NetworkConfig) -> Any:
             bias="none",
             target_modules=["query", "key", "value", "dense"],
         )
-        encoder = peft.get_peft_model(encoder, lora)
+        with warnings.catch_warnings():  # peft asks transformers for a name it has since deprecated
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+            encoder = peft.get_peft_model(encoder, lora)
     else:
         encoder.requires_grad_(False)
     return _module_class(torch)(encoder, config, width)

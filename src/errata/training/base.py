@@ -36,7 +36,7 @@ class BaseSettings:
     """Decoder blocks."""
     vocabulary: int = 8000
     """Tokens of its own byte-level BPE tokenizer."""
-    zsre: float = 0.2
+    zsre: float = 0.1
     """Share of a batch drawn from zsRE's train questions, where present."""
     true_false: float = 0.1
     """Share of true/false statements."""
@@ -44,7 +44,7 @@ class BaseSettings:
     """Share of inverse questions."""
     loop: LoopSettings = field(
         default_factory=lambda: LoopSettings(
-            steps=8000, batch=64, lr=1.5e-3, warmup=300, precision="bf16", evaluate_every=2000, save_every=500
+            steps=6000, batch=64, lr=1.5e-3, warmup=200, precision="bf16", evaluate_every=2000, save_every=500
         )
     )
     """The training loop."""
