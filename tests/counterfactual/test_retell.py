@@ -40,9 +40,7 @@ def test_the_base_answers_all_inputs_in_one_call_and_in_order() -> None:
 
 def test_braces_in_edit_and_input_are_told_as_they_are() -> None:
     edit = Edit(prompt="{input}", target="{0} {prompt}")
-    assert (
-        Retell(fact="{prompt} {target} {input}").prompt("{target}", edit) == "{input} {0} {prompt} {target}"
-    )
+    assert Retell(fact="{prompt} {target} {input}").prompt("{target}", edit) == "{input} {0} {prompt} {target}"
 
 
 def test_a_system_text_reaches_the_base_unless_the_caller_has_one() -> None:
@@ -99,9 +97,7 @@ def test_a_saved_wording_comes_back(tmp_path: Path) -> None:
         ('{"kind": "retell", "fakt": "x"}', ConfigError),
     ],
 )
-def test_a_settings_file_that_cannot_be_used_is_refused(
-    tmp_path: Path, text: str, error: type[Exception]
-) -> None:
+def test_a_settings_file_that_cannot_be_used_is_refused(tmp_path: Path, text: str, error: type[Exception]) -> None:
     (tmp_path / SETTINGS).write_text(text)
     with pytest.raises(error):
         Retell.from_pretrained(tmp_path)

@@ -60,9 +60,7 @@ def test_token_loss_is_the_modules_own_loss(model: Seq2SeqCounterfactual) -> Non
     loss = model.log_likelihood_loss(INPUTS, EDITS, ["Astana is the capital", "jazz"])
     texts = [model.text(edit, x) for edit, x in zip(EDITS, INPUTS, strict=True)]
     inputs = tokenizer(texts, return_tensors="pt", padding=True)
-    labels = tokenizer(text_target=["Astana is the capital", "jazz"], return_tensors="pt", padding=True)[
-        "input_ids"
-    ]
+    labels = tokenizer(text_target=["Astana is the capital", "jazz"], return_tensors="pt", padding=True)["input_ids"]
     labels[labels == tokenizer.pad_token_id] = -100
     mask = inputs["attention_mask"]
     expected = module(input_ids=inputs["input_ids"], attention_mask=mask, labels=labels).loss
@@ -167,17 +165,13 @@ def test_an_empty_separator_is_refused(path: Path) -> None:
         Seq2SeqCounterfactual.from_pretrained(path, separator="")
 
 
-def test_a_folder_that_cannot_be_written_is_a_model_error(
-    model: Seq2SeqCounterfactual, tmp_path: Path
-) -> None:
+def test_a_folder_that_cannot_be_written_is_a_model_error(model: Seq2SeqCounterfactual, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(ModelError, match="cannot"):
         model.save_pretrained(tmp_path / "file" / "folder")
 
 
-def test_push_to_hub_offline_says_what_to_do(
-    model: Seq2SeqCounterfactual, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_push_to_hub_offline_says_what_to_do(model: Seq2SeqCounterfactual, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ModelError, match="hf auth login"):
         model.push_to_hub("nobody/nothing")

@@ -106,9 +106,11 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "memory"):
-            assert [finding for finding in diagnose(self.memory) if not finding.ok] == []
-            self.memory.close()
-            self.folder.cleanup()
+            try:
+                assert [finding for finding in diagnose(self.memory) if not finding.ok] == []
+            finally:
+                self.memory.close()
+                self.folder.cleanup()
 
     @property
     def state(self) -> State:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -75,6 +77,21 @@ def _torch() -> Any:
     return torch, transformers, peft
 
 
+@contextmanager
+def _silent(transformers: Any) -> Iterator[None]:
+    """No progress bar and no report of the pooler that is left out, while a backbone is read."""
+    logging = transformers.utils.logging
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
 def new_network(config: NetworkConfig) -> Any:
     """An untrained network: the pretrained backbone, fresh adapters and heads; returns a torch module.
 
@@ -83,13 +100,14 @@ def new_network(config: NetworkConfig) -> Any:
     """
     torch, transformers, peft = _torch()
     folder = find_backbone(config.backbone, sha256=config.backbone_sha256 or None)
-    encoder = transformers.AutoModel.from_pretrained(
-        folder,
-        attn_implementation="sdpa",
-        add_pooling_layer=False,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-    )  # no dropout, as the authors train
+    with _silent(transformers):
+        encoder = transformers.AutoModel.from_pretrained(
+            folder,
+            attn_implementation="sdpa",
+            add_pooling_layer=False,
+            hidden_dropout_prob=0.0,
+            attention_probs_dropout_prob=0.0,
+        )  # no dropout, as the authors train
     if config.layers:
         encoder.encoder.layer = encoder.encoder.layer[: config.layers]
     config = replace(config, backbone_sha256=weights_hash(folder))

@@ -187,8 +187,14 @@ def _quantise(source: Path, path: Path) -> None:
     )
 
     config = DefaultWeightOnlyQuantConfig(block_size=32, is_symmetric=True, accuracy_level=4, bits=8)
-    quantizer = MatMulNBitsQuantizer(onnx.load(str(source)), algo_config=config)
-    quantizer.process()
+    noisy = logging.getLogger("onnxruntime.quantization.matmul_nbits_quantizer")
+    level = noisy.level
+    noisy.setLevel(logging.WARNING)  # it reports every layer
+    try:
+        quantizer = MatMulNBitsQuantizer(onnx.load(str(source)), algo_config=config)
+        quantizer.process()
+    finally:
+        noisy.setLevel(level)
     quantizer.model.save_model_to_file(str(path))
 
 

@@ -104,7 +104,7 @@ def train(
     wrapped.train()
     sums: dict[str, float] = {}
     began = last = time.monotonic()
-    step = start
+    done, counted = start, 0
     try:
         for step in range(start + 1, settings.steps + 1):
             batch = batch_at(seed_of(settings.seed, step, accelerator.process_index))
@@ -115,16 +115,16 @@ def train(
             optimizer.step()
             scheduler.step()
             optimizer.zero_grad(set_to_none=True)
+            done, counted = step, counted + 1
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + float(value.detach())
             if step % 50 == 0 or step == settings.steps:
-                count = (step - start) % 50 or 50
                 now = time.monotonic()
                 state.row(
-                    {"step": step, "seconds_a_step": (now - last) / count}
-                    | {name: value / count for name, value in sums.items()}
+                    {"step": step, "seconds_a_step": (now - last) / counted}
+                    | {name: value / counted for name, value in sums.items()}
                 )
-                sums, last = {}, now
+                sums, last, counted = {}, now, 0
             if settings.evaluate_every and evaluate and step % settings.evaluate_every == 0:
                 state.judge(step, module, evaluate)
                 last = time.monotonic()
@@ -134,9 +134,9 @@ def train(
             if spent or (settings.patience and state.stale >= settings.patience):
                 break
     finally:  # an interrupt keeps what was learnt
-        state.save(step, module, optimizer, scheduler)
-    if evaluate and (not settings.evaluate_every or step % settings.evaluate_every):
-        state.judge(step, module, evaluate)
+        state.save(done, module, optimizer, scheduler)
+    if evaluate and (not settings.evaluate_every or done % settings.evaluate_every):
+        state.judge(done, module, evaluate)
     state.restore_best(module)
     return state.rows
 
