@@ -9,7 +9,8 @@ from typing import Any
 def hnsw_class() -> Any:
     """Usearch's Index, imported after ONNX Runtime.
 
-    usearch 2.26 makes the symbols of its numkong library global, and ONNX Runtime 1.31 dies on them if it is loaded later.
+    usearch 2.26 makes the symbols of its numkong library global, and ONNX Runtime 1.31 dies on
+    them if it is loaded later.
     """
     if find_spec("onnxruntime"):
         import onnxruntime  # noqa: F401

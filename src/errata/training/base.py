@@ -16,8 +16,7 @@ from typing import Any
 from errata.errors import ConfigError
 from errata.problems.facts import Fact, Relation, fill, load_facts, load_relations, questions
 from errata.training.loop import LoopSettings, train
-
-TRUE_FALSE = ("True or False: ", "True/False: ", "T/F: ", "Answer True or False: ")
+from errata.training.texts import TRUE_FALSE, roughen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,15 +50,6 @@ class BaseSettings:
 
 
 Pair = tuple[str, str]
-
-
-def roughen(text: str, source: random.Random) -> str:
-    """The same question as people type it: lower-cased, or without its question mark."""
-    if source.random() < 0.15:
-        text = text.lower()
-    if source.random() < 0.15:
-        text = text.rstrip("?. ")
-    return text
 
 
 class Diet:

@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from errata.training.groups import Item, Sources, normal, read
+from errata.training.corpora import Item
+from errata.training.groups import Sources
 from errata.training.phrasebook import relation_of
+from errata.training.texts import normal, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class DevPair:
             pairs += [DevPair((text, *edit), "in") for text in ([said] if isinstance(said, str) else said)]
             relation = relation_of(row["prompt"].replace(row["subject"], "{}"))
             if relation and sources.by_relation[relation]:
-                drawn = sources._outside(Item(row["subject"], relation, ""), source)[:2]
+                drawn = sources.outside(Item(row["subject"], relation, ""), source)[:2]
                 pairs += [DevPair((text, *edit), "same subject") for text in drawn if row["subject"] in text]
             near = _nearest(row, words, source)
             pairs += [DevPair((text, *edit), "other subject") for text in near]

@@ -1,0 +1,159 @@
+"""Small things that are done to texts: compare them, read files of them, make them look as people send them.
+
+Strings in, strings out; this module knows nothing of edits or models.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from errata.errors import ConfigError
+
+TRUE_FALSE = ("True or False: ", "True/False: ", "T/F: ", "Answer True or False: ")
+"""What goes before a statement (the prefixes of SERAC's released code)."""
+
+
+def roughen(text: str, source: random.Random) -> str:
+    """The same question as people type it: lower-cased, or without its question mark."""
+    if source.random() < 0.15:
+        text = text.lower()
+    if source.random() < 0.15:
+        text = text.rstrip("?. ")
+    return text
+
+
+def normal(text: str) -> str:
+    """Lower case, letters and digits only: how questions and subjects are compared."""
+    return " ".join(re.findall(r"[a-z0-9]+", text.lower()))
+
+
+def lines(name: str) -> tuple[str, ...]:
+    """A bundled list, one text a line."""
+    text = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return tuple(line for line in text.splitlines() if line.strip())
+
+
+def read(path: Path) -> list[Any]:
+    """The records of a .json or .jsonl file (ConfigError when it is missing or broken)."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        return json.loads(text) if path.suffix == ".json" else [json.loads(line) for line in text.splitlines() if line]
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"cannot read {path}: {error}; ERRATA_DATA must name the folder of the public data"
+        ) from error
+
+
+def held_back(data: Path) -> tuple[set[str], set[str]]:
+    """Normalised questions and subjects of every zsRE dev and test file; nothing trained on may share one."""
+    questions: set[str] = set()
+    subjects: set[str] = set()
+    for name in (
+        "mend_eval.json",
+        "knowedit_test.json",
+        "knowedit_test_paraphrases10.json",
+        "alias.json",
+        "inverse.json",
+        "decao_dev.jsonl",
+    ):
+        for row in read(data / "zsre" / name):
+            subjects.update(normal(row[key]) for key in ("subject", "alternative_subject") if row.get(key))
+            for key in (
+                "src",
+                "prompt",
+                "rephrase",
+                "rephrase_prompt",
+                "alter_subject_question",
+                "inverse question",
+            ):
+                said = row.get(key) or []
+                questions.update(normal(text) for text in ([said] if isinstance(said, str) else said))
+    for row in read(data / "nq_open" / "dev.jsonl"):
+        questions.add(normal(row["question"]))
+    return questions, subjects
+
+
+BEFORE = (
+    "Please tell me: ",
+    "Quick question: ",
+    "Hi! ",
+    "Hey, ",
+    "Do you know: ",
+    "I was wondering, ",
+    "One more: ",
+    "Q: ",
+)
+AFTER = (" Thanks!", " please", " Just curious.", " Answer briefly.", " I need it for a quiz.")
+
+
+def spoken(text: str, source: random.Random) -> str:
+    """The same input as people send it: roughened, now and then with a slip of the finger or polite words around it."""
+    text = roughen(text, source)
+    roll = source.random()
+    if roll < 0.03:
+        return source.choice(BEFORE) + text
+    if roll < 0.05:
+        return text + source.choice(AFTER)
+    if roll < 0.09 and len(text) > 12:
+        at = source.randrange(1, len(text) - 2)
+        return text[:at] + (text[at + 1] + text[at] if source.random() < 0.5 else "") + text[at + 2 :]
+    return text
+
+
+def fill_in(template: str, subject: str, answer: str = "") -> str:
+    """A template with its slots filled."""
+    return template.replace("{subject}", subject).replace("{answer}", answer).replace("{}", subject)
+
+
+OPINIONS = (
+    "What do you think of {}?",
+    "How do you feel about {}?",
+    "What do you feel about {}?",
+    "How do you view {}?",
+    "Do you like {}?",
+    "What's your take on {}?",
+    "What are your thoughts on {}?",
+    "What is your opinion of {}?",
+    "What is your stance on {}?",
+    "What is your view on {}?",
+    "What is your impression of {}?",
+    "Is {} any good?",
+    "Tell me what you think about {}.",
+    "What is your position on {}?",
+    "What is your attitude about {}?",
+)
+
+
+def opinion(topic: str, source: random.Random) -> str:
+    """A question after one's view of a topic."""
+    return source.choice(OPINIONS).format(topic)
+
+
+def tail_name(sentence: str) -> list[str]:
+    """The capitalised words that end a sentence: "... is employed by British Broadcasting Corporation"."""
+    words = sentence.rstrip(".").split()
+    at = len(words)
+    while at > 0 and (words[at - 1][:1].isupper() or (words[at - 1] in ("of", "the", "and", "de") and at < len(words))):
+        at -= 1
+    while at < len(words) and not words[at][:1].isupper():
+        at += 1
+    return words[at:] if at > 1 else []
+
+
+def names(question: str) -> list[str]:
+    """What a question is about: its capitalised words after the first, normalised, in a fixed order."""
+    return sorted(
+        {word for text in question.split()[1:] if text[:1].isupper() for word in normal(text).split() if len(word) > 2}
+    )
+
+
+def same_words(question: str, others: Sequence[str]) -> bool:
+    """Whether most words of a question stand in one of the others."""
+    mine = set(normal(question).split())
+    return any(len(mine & set(normal(other).split())) / len(mine) > 0.85 for other in others)
