@@ -11,7 +11,6 @@ from errata.cli.session import Session, parse_moment, shared
 
 if TYPE_CHECKING:
     from errata.edit import Revision
-    from errata.editors.serac import Serac
     from errata.memory import Moment
     from errata.memory.past import PastMemory
 
@@ -54,7 +53,7 @@ def checkout_verb(session: Session, at: str, question: str | None, file: str | N
     """
     moment = moment_of(at)
     if question is not None:
-        editor = editor_at(session, moment)
+        editor = session.editor().checkout(moment)
         answer = editor.generate([question])[0]
         if session.json:
             emit({"revision": editor.memory.revision, **answer_document(question, answer)})
@@ -85,24 +84,6 @@ def _export(session: Session, past: PastMemory, file: str) -> None:
         emit({"revision": past.revision, "exported": count, "file": file})
     else:
         click.echo(f"{count} edits of revision {past.revision} written to {file}")
-
-
-def editor_at(session: Session, moment: Moment) -> Serac:
-    """The editor over the memory as it was; vectors that past texts lack are made and kept."""
-    now = session.editor()
-    past = session.memory().checkout(moment)
-    missing = past.bind(now.scope.fingerprint, now.scope.dimension)
-    for begin in range(0, len(missing), 512):
-        part = missing[begin : begin + 512]
-        session.memory().put_vectors(part, now.scope.encode_edits(part))
-    return type(now)(
-        now.model,
-        scope=now.scope,
-        counterfactual=now.counterfactual,
-        memory=past,
-        space=now.space,
-        on_error=now.on_error,
-    )
 
 
 @click.command("diff")

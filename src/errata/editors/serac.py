@@ -18,7 +18,7 @@ from errata.counterfactual.reader import Reader
 from errata.edit import Answer, Decision, Edit, Match, Revision, Terms, check_text
 from errata.editors.explain import Explanation, explain
 from errata.errors import ConfigError, EditError, ErrataError, StoreError
-from errata.memory import Memory
+from errata.memory import Memory, Moment
 from errata.memory.overlay import OverlayMemory
 from errata.memory.sqlite import SqliteMemory, open_memory
 from errata.models import Model
@@ -110,7 +110,7 @@ class Serac:
         """A new editor with these edits in force on top of this one's; nothing is stored, this editor stays as it is.
 
         Raises:
-            EditError: an edit is not an Edit, or belongs to another space.
+            EditError: an edit is not an Edit.
             UnsupportedEdit: the counterfactual model cannot answer such an edit.
         """
         self._check(edits)
@@ -121,6 +121,22 @@ class Serac:
         """A new editor in which these edits are not in force."""
         parent = self.memory if isinstance(self.memory, OverlayMemory) else OverlayMemory(self.memory)
         return self._over(parent.without(list(ids)))
+
+    def checkout(self, at: Moment) -> Self:
+        """The editor as it was at a revision or a moment; read-only, and this one stays as it is.
+
+        Raises:
+            StoreError: the memory keeps no past (an overlay), or knows no such revision.
+        """
+        look_back = getattr(self.memory, "checkout", None)
+        if look_back is None:
+            raise StoreError("edits made with edit() keep no past; look back at the memory they lie on")
+        past = look_back(at)
+        missing = past.bind(self.scope.fingerprint, self.scope.dimension)
+        for begin in range(0, len(missing), ENCODED_AT_ONCE):  # texts of then that have no vector now
+            part = missing[begin : begin + ENCODED_AT_ONCE]
+            self.memory.put_vectors(part, self.scope.encode_edits(part))
+        return self._over(past)
 
     def _over(self, memory: Memory) -> Self:
         return type(self)(
