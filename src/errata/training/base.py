@@ -41,6 +41,8 @@ class BaseSettings:
     """Share of true/false statements."""
     inverse: float = 0.05
     """Share of inverse questions."""
+    exam: int = 0
+    """Questions of each kind asked when training has ended; 0 asks all."""
     loop: LoopSettings = field(
         default_factory=lambda: LoopSettings(
             steps=6000, batch=64, lr=1.5e-3, warmup=200, precision="bf16", evaluate_every=2000, save_every=500
@@ -193,15 +195,15 @@ def train_base(settings: BaseSettings, folder: Path, data: Path | None = None) -
     """
     import torch
 
+    size = sum(parameter.numel() for parameter in build(settings, settings.vocabulary).parameters())
+    if size > 8_000_000:
+        raise ConfigError(f"the base model would have {size:,} parameters; at most 8,000,000", key="width")
     torch.manual_seed(settings.loop.seed)
     diet = Diet(settings, read_zsre(data))
     source = random.Random(settings.loop.seed)
     texts = [text for _ in range(60_000) for text in diet.draw(source)]
     tokenizer = train_tokenizer(texts, settings.vocabulary)
     module = build(settings, len(tokenizer))
-    size = sum(parameter.numel() for parameter in module.parameters())
-    if size > 8_000_000:
-        raise ConfigError(f"the base model would have {size:,} parameters; at most 8,000,000", key="width")
 
     def batch_at(source: random.Random) -> Any:
         pairs = [diet.draw(source) for _ in range(settings.loop.batch)]
@@ -223,9 +225,9 @@ def train_base(settings: BaseSettings, folder: Path, data: Path | None = None) -
         evaluate=lambda model: {name: exact_match(model, tokenizer, exam) for name, exam in exams.items()},
     )
     figures = {
-        "parameters": size,
-        "exact_match_trained_templates": exact_match(module, tokenizer, diet.exam(held_out=False)),
-        "exact_match_held_out_templates": exact_match(module, tokenizer, diet.exam(held_out=True)),
+        "parameters": sum(parameter.numel() for parameter in module.parameters()),
+        "exact_match_trained_templates": exact_match(module, tokenizer, diet.exam(held_out=False, limit=settings.exam)),
+        "exact_match_held_out_templates": exact_match(module, tokenizer, diet.exam(held_out=True, limit=settings.exam)),
     }
     if diet.zsre:
         figures["exact_match_zsre_train"] = exact_match(
