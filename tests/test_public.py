@@ -30,9 +30,7 @@ HEAVY = {
 
 def loaded_after(statement: str) -> set[str]:
     """Top-level modules that a fresh interpreter has loaded after a statement."""
-    code = (
-        f"import json, sys; {statement}; print(json.dumps([name.partition('.')[0] for name in sys.modules]))"
-    )
+    code = f"import json, sys; {statement}; print(json.dumps([name.partition('.')[0] for name in sys.modules]))"
     path = os.pathsep.join([str(SOURCE), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -72,11 +70,7 @@ def test_every_name_resolves(name: str) -> None:
 
 
 def test_every_error_is_public() -> None:
-    kinds = {
-        name
-        for name, value in vars(errors).items()
-        if isinstance(value, type) and issubclass(value, Exception)
-    }
+    kinds = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
     assert kinds <= set(errata.__all__)
 
 

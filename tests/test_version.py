@@ -23,7 +23,5 @@ def test_the_newest_version_told_is_the_package_s(file: str, pattern: str) -> No
 
 
 def test_the_newest_entry_of_the_changelog_is_the_version_or_unreleased() -> None:
-    headings = re.findall(
-        r"^## \[([^\]]+)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE
-    )
+    headings = re.findall(r"^## \[([^\]]+)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert [heading for heading in headings if heading != "Unreleased"][0] == errata.__version__
