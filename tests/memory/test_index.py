@@ -131,6 +131,35 @@ def test_any_k(big: SqliteMemory, k: int) -> None:
     assert len({c.edit.id for c in row}) == len(row)
 
 
+def test_vectors_that_the_graph_cannot_reach_are_found_all_the_same(path: Path) -> None:
+    with opened(path) as memory:
+        memory.add(edits(300), drawn(300))
+        hits = memory.search(drawn(300), 1)
+        shard = memory._index._shards[0] if memory._index else None
+        assert isinstance(shard, GraphShard)
+        shard.graph.remove(np.arange(10, 20, dtype=np.uint64))
+        assert sum(a != b for a, b in zip(hits, memory.search(drawn(300), 1), strict=True)) == 10
+        shard.check(np.arange(1, 301))
+        assert shard.lost.keys.tolist() == list(range(10, 20))
+        assert memory.search(drawn(300), 1) == hits
+        assert memory._index is not None
+        memory._index._unsaved[0] = 1
+    assert indexfile.note_of(graph_file(path))["lost"] == list(range(10, 20))
+    with opened(path) as memory:
+        assert memory.search(drawn(300), 1) == hits
+
+
+def test_close_neighbours_are_told_apart(path: Path) -> None:
+    centres = np.random.default_rng(1).normal(size=(20, 64))
+    made = np.repeat(centres, 150, axis=0) + 0.1 * np.random.default_rng(2).normal(size=(3000, 64))
+    made = (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
+    with SqliteMemory(path, exact_limit=100) as memory:
+        memory.bind("test", 64)
+        memory.add(edits(3000), made)
+        found = ids(memory, made, 1)
+        assert sum(row != [f"d{i:05}"] for i, row in enumerate(found)) <= 3
+
+
 # Filters
 
 

@@ -141,7 +141,9 @@ class Following(Reading):
         if self._encoder is None:
             return set()
         with self.db.lock:
-            return self._fresh_index().wanted_files()
+            index = self._fresh_index()
+            index.tidy()
+            return index.wanted_files()
 
     def _save_index(self) -> None:
         """Save what the index has that its file has not; never fails, for the index can be rebuilt."""

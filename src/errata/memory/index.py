@@ -183,6 +183,9 @@ class Index:
             self._unsaved[code] = self._unsaved.get(code, 0) + len(part)
         if isinstance(shard, ScanShard) or not self._use_graph:
             return
+        if isinstance(shard, GraphShard):
+            doubled = len(keys) >= 1000 and len(shard) >= 2 * shard.checked
+            shard.check(np.sort(shard.keys) if doubled else keys)
         held = len(shard)
         if isinstance(shard, MatrixShard) and held > self.exact_limit:
             living = shard.keys[self._on[shard.keys]]
@@ -201,6 +204,7 @@ class Index:
         self._placed[self._space == code] = False
         for part, vectors in blocks(keys, self._fetch):
             graph.add(part, vectors)
+        graph.check(keys)
         self._placed[keys] = True
         self._shards[code] = graph
         self._unsaved[code] = len(keys)
@@ -234,9 +238,18 @@ class Index:
 
     def wanted_files(self) -> set[Path]:
         """Files of the spaces that are too large to be searched exactly."""
-        sizes = {s: int(np.count_nonzero(self._on & (self._space == code))) for s, code in self._codes.items()}
-        large = (self.file_of(space) for space, size in sizes.items() if size > self.exact_limit)
+        large = (self.file_of(s) for s, code in self._codes.items() if self.size_of(code) > self.exact_limit)
         return {path for path in large if path is not None}
+
+    def size_of(self, code: int) -> int:
+        """Number of live and enabled edits of a space."""
+        return int(np.count_nonzero(self._on & (self._space == code)))
+
+    def tidy(self) -> None:
+        """Delete the files of spaces that have become small enough to be searched exactly."""
+        for code in self._codes.values():
+            if self.size_of(code) <= self.exact_limit:
+                self._delete_file(code)
 
     def _note(self, space: str) -> dict[str, Any]:
         return {"space": space, "fingerprint": self.fingerprint, "dimension": self.dimension}
@@ -259,6 +272,9 @@ class Index:
                 raise StoreError(f"{path.name} belongs to another log")
             shard = GraphShard(self.dimension, self._fetch, unit=bool(note.get("unit")))
             shard.load(path)
+            lost = np.array(note["lost"], np.int64)
+            shard.lost.add(lost, self._fetch(lost))
+            shard.checked = int(note["checked"])
         except (StoreError, RuntimeError, ValueError, TypeError, KeyError) as error:
             log.warning("index is rebuilt: %s", error)
             return None
@@ -276,13 +292,16 @@ class Index:
         shard, path = self._shards.get(code), self.file_of(self._space_of(code))
         if path is None or not self._keep or not isinstance(shard, GraphShard) or not self._unsaved.get(code):
             return
+        if self.size_of(code) <= self.exact_limit:
+            self._delete_file(code)
+            return
         note = {
             **self._note(self._space_of(code)),
             "unit": shard.unit,
             "purges": self.purges,
             "count": len(shard),
         }
-        note["stamp"] = self.stamp
+        note |= {"stamp": self.stamp, "lost": shard.lost.keys.tolist(), "checked": shard.checked}
         try:
             indexfile.write(path, shard.save, note)
         except (OSError, RuntimeError) as error:

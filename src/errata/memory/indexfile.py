@@ -92,7 +92,7 @@ def note_of(path: Path, *, verify: bool = True) -> dict[str, Any]:
             file.seek(max(0, end - _TAIL))
             tail = file.read()
             size = int.from_bytes(tail[:8], "little")
-            if len(tail) != _TAIL or tail[8:] != _MARK or size > min(end - _TAIL, 1 << 20):
+            if len(tail) != _TAIL or tail[8:] != _MARK or size > min(end - _TAIL, 1 << 26):
                 raise StoreError(f"{path.name} is no index file or was cut short")
             file.seek(end - _TAIL - size)
             note: dict[str, Any] = json.loads(file.read(size))
