@@ -102,7 +102,9 @@ def _in_scope(folder: DataFolder, records: Mapping[str, Row], knowedit: Sequence
         ours = records.get(row["subject"])
         if ours is not None and ours["src"] == row["prompt"]:
             found[row["subject"]] += [
-                Labelled(text, ours["alt"], kinds.PARAPHRASE10) for text in row["generate_prompt"]
+                Labelled(text, ours["alt"], kinds.PARAPHRASE10)
+                for text in row["generate_prompt"]
+                if text.strip()  # one of the published paraphrases is empty
             ]
     for row in knowedit:
         ours = records.get(row["subject"])
