@@ -263,8 +263,8 @@ class Machine(RuleBasedStateMachine):
             edit = Edit(id=id, prompt="colour of the sky", target=text, space=space)
             over = over.with_edits([edit], places([edit]))
             state[id] = Held(edit, Terms(), True)
-        found = [(c.edit.id, c.distance) for c in over.search(place("red")[None], 5, space=space)[0]]
-        assert found == self.expected(state, place("red"), 5, space, datetime.now(UTC))
+        found = [(c.edit.id, c.distance) for c in over.search(place("red")[None], 5, space=space, at=self.now)[0]]
+        assert found == self.expected(state, place("red"), 5, space, self.now)
 
     @precondition(lambda self: len(self.states) > 1)
     @rule(data=st.data(), text=targets, space=spaces)

@@ -700,3 +700,11 @@ def test_order_of_adding_does_not_matter(tmp_path: Path) -> None:
                 memory.add([edits[i] for i in part], made[part])
             answers.append(memory.search(vectors(8, seed=4), 7))
     assert answers[0] == answers[1] == answers[2]
+
+
+def test_undoing_a_second_addition_leaves_the_edit_as_it_was_retracted(memory: SqliteMemory) -> None:
+    memory.add([edit("a", "first")], vector(1), terms=Terms(author="ann"))
+    memory.retract(["a"])
+    memory.add([edit("a", "second")], vector(1), terms=Terms(author="bob"))
+    [told] = memory.undo()
+    assert (told.kind, told.edit.target, told.terms.author) == ("retract", "first", "ann")
