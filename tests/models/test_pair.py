@@ -106,3 +106,13 @@ def test_readings_come_back_in_order(folder: Path) -> None:
 
 def test_judge_and_reader_share_one_network(folder: Path) -> None:
     assert open_pair(folder, "torch") is open_pair(folder, "torch")
+
+
+def test_the_whole_target_is_preferred_by_its_bonus(folder: Path) -> None:
+    texts = spans(folder)
+    start, end = texts.index("The"), texts.index("The")
+    made, _ = network(folder, start=start, end=end)
+    assert made.read([TRIPLE])[0].answer == "The"
+    preferring, _ = network(folder, start=start, end=end)
+    preferring.config.calibration["whole"] = 6.0
+    assert preferring.read([TRIPLE])[0].answer == "The Capital"

@@ -162,5 +162,5 @@ def test_one_command_trains_a_part_with_its_card(shape: str, backbone: Path, tmp
     assert {path.name for path in saved.iterdir()} >= {"card.json", "README.md", "config.json"}
     assert 0 <= figures["dev in"] <= 1
     calibration = NetworkConfig.read(saved).calibration
-    assert set(calibration) == ({"slope", "shift"} if shape == "pair" else {"scale", "bias"})
+    assert set(calibration) == ({"slope", "shift", "whole"} if shape == "pair" else {"scale", "bias"})
     assert load_network(saved).config.shape == shape

@@ -93,22 +93,38 @@ class PairNetwork:
         chance = np.exp(kind - kind.max())
         chance = chance / chance.sum()
         best = int(chance.argmax())
-        text = {1: "True", 2: "False"}.get(best) or _span(triple, start, end, spans)
+        whole = self.config.calibration.get("whole", 0.0)
+        text = {1: "True", 2: "False"}.get(best) or _span(triple, start, end, spans, whole)
         probability = 1 / (1 + math.exp(-max(-60.0, min(60.0, odds))))
         return Reading(probability, text, KINDS[best], float(chance[best]))
 
 
-def _span(triple: Triple, start: NDArray[np.float32], end: NDArray[np.float32], spans: PairSpans) -> str:
+def _span(triple: Triple, start: NDArray[np.float32], end: NDArray[np.float32], spans: PairSpans, whole: float) -> str:
     """The best span that lies in the prompt or in the target, as it is spelt there."""
-    count = len(spans.offsets)
-    first, last = start[spans.first : spans.first + count], end[spans.first : spans.first + count]
-    score = first[:, None] + last[None, :]
-    score[~_allowed(tuple(part for part, _, _ in spans.offsets))] = -np.inf
-    if not count or not np.isfinite(score).any():
+    score = span_scores(start, end, spans)
+    if not np.isfinite(score).any():
         return triple[2] or triple[1]
-    i, j = divmod(int(score.argmax()), count)
+    target = whole_target(spans)
+    if target:
+        score[target] += whole
+    i, j = divmod(int(score.argmax()), len(spans.offsets))
     part, begin, _ = spans.offsets[i]
     return triple[1 + part][begin : spans.offsets[j][2]]
+
+
+def span_scores(start: NDArray[np.float32], end: NDArray[np.float32], spans: PairSpans) -> NDArray[np.float64]:
+    """Score of every span (first token, last token) of the edit's tokens; -inf where none may lie."""
+    count = len(spans.offsets)
+    first, last = start[spans.first : spans.first + count], end[spans.first : spans.first + count]
+    score = (first[:, None] + last[None, :]).astype(np.float64)
+    score[~_allowed(tuple(part for part, _, _ in spans.offsets))] = -np.inf
+    return score
+
+
+def whole_target(spans: PairSpans) -> tuple[int, int] | None:
+    """The span that is the target from end to end, or None when there is no target."""
+    inside = [at for at, (part, _, _) in enumerate(spans.offsets) if part == 1]
+    return (inside[0], inside[-1]) if inside else None
 
 
 @lru_cache(maxsize=1024)

@@ -7,13 +7,14 @@ to judge and to answer in one pass. This module sees texts and tensors; it never
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from errata.models.backbone import find_backbone
 from errata.models.network import NetworkConfig, new_network, save_network
+from errata.models.pair import span_scores, whole_target
 from errata.models.text import PairSpans, Texts, Tokens
 from errata.training.dev import DevPair, dev_figures
 from errata.training.groups import Group, Inside, Sources
@@ -38,7 +39,7 @@ class ScopeSettings:
     """Whether every other edit of the batch is a negative (dual); the authors use the diagonal alone."""
     loop: LoopSettings = field(
         default_factory=lambda: LoopSettings(
-            steps=2000, batch=12, lr=5e-4, warmup=200, precision="bf16", evaluate_every=1000, save_every=250
+            steps=2000, batch=12, lr=5e-4, warmup=200, precision="bf16", evaluate_every=666, save_every=250
         )
     )
     """The training loop."""
@@ -46,7 +47,7 @@ class ScopeSettings:
 
 DUAL = ScopeSettings(
     network=NetworkConfig(shape="dual"),
-    loop=LoopSettings(steps=1500, batch=20, lr=4e-4, warmup=100, precision="bf16", evaluate_every=500, save_every=250),
+    loop=LoopSettings(steps=400, batch=20, lr=4e-4, warmup=50, precision="bf16", evaluate_every=400, save_every=100),
 )
 PAIR = ScopeSettings(network=NetworkConfig(shape="pair"))
 
@@ -173,6 +174,46 @@ def pair_scores(module: Any, texts: Texts, pairs: Sequence[tuple[str, str, str]]
     return out
 
 
+def whole_bonus(module: Any, texts: Texts, dev: Sequence[DevPair], sources: Sources, *, count: int = 600) -> float:
+    """What a span gains for being the whole target, so that short answers are neither cut nor parts missed.
+
+    Half of the examples are dev rephrases (the answer is the whole target), half are questions that an answer entails
+    (it is a part of the edit); the bonus is the one under which most of both are read rightly.
+    """
+    import numpy as np
+    import torch
+
+    source = random.Random(0)
+    asked = [(pair.triple, pair.triple[2]) for pair in dev if pair.part == "in"][:count]
+    while len(asked) < 2 * count:
+        group = sources.squad_group(source)
+        asked.append(((group.inside[0].text, group.prompt, group.target), group.inside[0].answer))
+    margins: dict[bool, list[float]] = {True: [], False: []}
+    for begin in range(0, len(asked), 64):
+        part = asked[begin : begin + 64]
+        tokens, spans = texts.pairs([triple for triple, _ in part])
+        with torch.inference_mode():
+            _, _, start, end = (out.float().numpy() for out in module(*tensors(tokens)))
+        for row, ((_, prompt, target), answer) in enumerate(part):
+            gold, whole = locate(answer, prompt, target, spans[row]), whole_target(spans[row])
+            if gold is None or whole is None:
+                continue
+            score = span_scores(start[row], end[row], spans[row])
+            found = (gold[0] - spans[row].first, gold[1] - spans[row].first)
+            own, score[whole] = float(score[whole]), -np.inf
+            rival = float(score.max())
+            if found == whole:
+                margins[True].append(own - rival)
+            elif np.isfinite(rival) and score[found] == rival:
+                margins[False].append(rival - own)
+    grid = [step / 4 for step in range(33)]
+    right = [
+        float(np.mean([m + bonus > 0 for m in margins[True]]) + np.mean([m > bonus for m in margins[False]]))
+        for bonus in grid
+    ]
+    return grid[int(np.argmax(right))]
+
+
 # dual: inputs and edits apart
 
 
@@ -203,12 +244,26 @@ def dual_batch(groups: Sequence[Group], texts: Texts, settings: ScopeSettings, s
             elif rivals[column - len(groups)] == text:
                 labels[row, column] = -1.0
     owners = torch.tensor([at if inside else -1 for _, at, inside in inputs])
-    return (
-        tensors(texts.singles([text for text, _, _ in inputs])),
-        tensors(texts.edits(edits)),
-        labels,
-        owners,
-    )
+    asked = [text for text, _, _ in inputs]
+    return in_chunks(texts.singles, asked), in_chunks(texts.edits, edits), labels, owners
+
+
+def in_chunks(make: Callable[[list[Any]], Tokens], items: Sequence[Any]) -> tuple[list[Any], Any]:
+    """Token tensors of items in chunks of like length, and where each item's row is then found."""
+    import torch
+
+    order = sorted(range(len(items)), key=lambda at: len(str(items[at])))
+    size = max(1, -(-len(items) // CHUNKS))
+    chunks = [tensors(make([items[at] for at in order[begin : begin + size]])) for begin in range(0, len(order), size)]
+    return chunks, torch.tensor(order).argsort()
+
+
+def embed(module: Any, chunked: tuple[list[Any], Any]) -> Any:
+    """Vectors of chunked items, in the items' own order."""
+    import torch
+
+    chunks, rows = chunked
+    return torch.cat([module(*chunk).float() for chunk in chunks])[rows]
 
 
 def dual_loss(module: Any, batch: Any) -> Mapping[str, Any]:
@@ -217,7 +272,7 @@ def dual_loss(module: Any, batch: Any) -> Mapping[str, Any]:
 
     inputs, edits, labels, owners = batch
     core = getattr(module, "module", module)
-    left, right = module(*inputs).float(), module(*edits).float()
+    left, right = embed(module, inputs), embed(module, edits)
     distances = (2 - 2 * left @ right.T).clamp(min=0)
     odds = core.log_odds(distances)
     each = binary_cross_entropy_with_logits(odds, labels.clamp(min=0), reduction="none")
@@ -290,6 +345,9 @@ def train_scope(settings: ScopeSettings, folder: Path, data: Path) -> Mapping[st
 
     train(module, batch_at, loss, settings.loop, folder, evaluate=evaluate, better="balance")
     report = dev_figures(score(module, texts, [item.triple for item in dev]), dev)
-    config = replace(settings.network, calibration=report.calibration(module, pair=pair))
+    calibration = report.calibration(module, pair=pair)
+    if pair:
+        calibration["whole"] = whole_bonus(module, texts, dev, sources)
+    config = replace(settings.network, calibration=calibration)
     save_network(module, config, folder / "model")
     return report.figures
