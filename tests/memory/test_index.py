@@ -186,6 +186,18 @@ def test_edits_in_force_behind_a_thousand_dead_are_found(big: SqliteMemory) -> N
     assert ids(big, drawn(1), 2)[0] == [order[500], order[1200]]
 
 
+def test_edits_in_force_behind_thousands_of_dead_are_found_by_a_scan(path: Path) -> None:
+    with opened(path) as memory:
+        query = drawn(1)
+        near = query + 0.01 * np.random.default_rng(7).normal(size=(5000, D))
+        memory.add(edits(5500), np.concatenate([near, -drawn(500)]).astype(np.float32))
+        memory.search(query, 1)
+        memory.retract([f"d{i:05}" for i in range(5000)])
+        found = ids(memory, query, 5)
+        assert found == [[c.edit.id for c in memory.scanning().search(query, 5)[0]]]
+        assert len(found[0]) == 5
+
+
 def test_every_edit_is_found_by_its_own_vector_after_growing(path: Path) -> None:
     made = drawn(400)
     with opened(path, limit=50) as memory:

@@ -233,3 +233,14 @@ def test_vectors_are_rounded_as_stored_ones_are(over: OverlayMemory, parent: Sql
     there = grown.search(made, 1)[0][0].distance
     parent.add([edit("a")], made)
     assert parent.search(made, 1)[0][0].distance == there > 0
+
+
+def test_a_branch_that_outgrows_its_sibling_keeps_what_the_sibling_replaced(over: OverlayMemory) -> None:
+    base = over.with_edits([edit("base"), edit("other")], vectors(2))
+    base.with_edits([edit("base", "the sibling's")], vector(1))
+    grown = base
+    for i in range(5):
+        grown = grown.without(["p1"]) if i == 2 else grown.with_edits([edit(f"g{i}")], vectors(1, seed=i))
+    assert grown.get("base").edit.target == "target of base"
+    assert "base" in hits(grown, vector(1), k=20)
+    assert "base" in [revision.edit.id for revision in grown.list()]

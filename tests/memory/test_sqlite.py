@@ -583,6 +583,7 @@ def test_purge_erases_every_byte(path: Path, limit: int) -> None:
         assert SECRET.encode() in held
         assert SECRET.lower().encode()[:8] in held.lower()
         view = memory.checkout(21)
+        assert hits(view, vector(0.5, 0.5, 0.5, 0.5), k=1) == ["s"]
         [told] = memory.purge(["s"], terms=Terms(author="bob", note="asked to"))
         assert (told.kind, told.edit.prompt, told.edit.target, told.terms.author) == (
             "purge",
@@ -597,6 +598,9 @@ def test_purge_erases_every_byte(path: Path, limit: int) -> None:
         assert {r.edit.prompt for r in memory.history("s")} == {"[purged]"}
         assert {r.edit.target for r in memory.history("s")} == {"[purged]"}
         assert view.list(text=SECRET) == []
+        assert "s" not in hits(view, vector(0.5, 0.5, 0.5, 0.5), k=30)
+        for looked in (memory, other, view):
+            assert SECRET not in str(looked._edits._kept)
         assert "s" not in [r.edit.id for r in view.list()]
         assert memory.purge(["s"]) == [told]
         assert memory.counts()["default"]["purged"] == 1

@@ -46,11 +46,13 @@ class PastMemory(Reading):
         return self._moment
 
     def _fresh_index(self) -> Index:
-        if self._index is None:
+        purges = int(self.db.value("SELECT coalesce(max(number), 0) FROM revisions WHERE kind = 'purge'"))
+        if self._index is None or self._index.purges != purges:
+            self._edits.clear()
             index = Index(self._bound()[2], self._fetch, exact_limit=self._exact_limit, graph=False)
             with self.db.snapshot():
                 self._load(index, "1", ())
-            self._index = index
+            index.purges, self._index = purges, index
         return self._index
 
     def bind(self, fingerprint: str, dimension: int) -> list[Edit]:
