@@ -106,7 +106,7 @@ def platt(scores: NDArray[np.float32], inside: NDArray[np.bool_], *, steps: int 
     design = np.stack([scores.astype(np.float64), np.ones(len(scores))], 1)
     theta = np.array([1.0, 0.0])
     for _ in range(steps):
-        chance = 1 / (1 + np.exp(-design @ theta))
+        chance = 1 / (1 + np.exp(-np.clip(design @ theta, -60, 60)))
         gradient = design.T @ (weight * (chance - inside)) + 1e-4 * (theta - [1.0, 0.0])
         curve = (design * (weight * chance * (1 - chance))[:, None]).T @ design + 1e-4 * np.eye(2)
         step = np.linalg.solve(curve, gradient)
