@@ -44,6 +44,20 @@ def test_it_learns_the_line(tmp_path: Path) -> None:
     assert [json.loads(row) for row in (tmp_path / "log.jsonl").read_text().splitlines()] == rows
 
 
+def test_adafactor_learns_and_resumes_too(tmp_path: Path) -> None:
+    settings = LoopSettings(steps=400, optimizer="adafactor", lr=0.2, warmup=5, save_every=100)
+    module, again = line(), line()
+    train(module, batch_at, loss_of, settings, tmp_path)
+    assert weights(module) == pytest.approx([3, 1], abs=0.1)
+    train(again, batch_at, loss_of, settings, tmp_path)
+    assert weights(again) == weights(module)
+
+
+def test_an_unknown_optimizer_is_refused() -> None:
+    with pytest.raises(ConfigError, match="adamw"):
+        LoopSettings(optimizer="sgd")
+
+
 def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
     whole, broken = line(), line()
     train(whole, batch_at, loss_of, SETTINGS, tmp_path / "whole")

@@ -12,7 +12,9 @@ from errata.training.phrasebook import (
     load_phrasebook,
     mine_templates,
     relation_of,
+    rivals,
     siblings,
+    spelled,
 )
 
 BOOK = load_phrasebook()
@@ -77,7 +79,7 @@ def test_no_template_serves_two_relations() -> None:
             owners[template.lower().rstrip("?. ")].add(phrase.relation)
     for template, relations in owners.items():
         for relation in relations:
-            assert relations - {relation} <= BOOK[relation].conflicts, template
+            assert relations.isdisjoint(siblings(relation)), template
 
 
 def test_book_is_read_only() -> None:
@@ -99,6 +101,23 @@ def test_siblings_of_a_known_relation() -> None:
     assert {"date_of_birth", "place_of_death", "spouse", "occupation"} <= set(found)
     assert "capital" not in found
     assert "country_of_birth" not in found
+
+
+def test_rivals_are_siblings_with_answers_of_the_same_type(phrase: Phrase) -> None:
+    found = rivals(phrase.relation)
+    assert set(found) <= set(siblings(phrase.relation))
+    assert all(BOOK[name].answer == phrase.answer for name in found)
+
+
+def test_rivals_of_a_known_relation() -> None:
+    assert {"director", "screenwriter", "composer"} <= set(rivals("cast_member")) | {"cast_member"}
+    assert "producer" in rivals("director")
+    assert "release_date" not in rivals("director")
+
+
+def test_a_relation_is_spelled_as_it_is_asked() -> None:
+    assert spelled("place_of_birth") == "place of birth"
+    assert spelled("member_of") == "member"
 
 
 def test_siblings_of_an_unknown_relation() -> None:

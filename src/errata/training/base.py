@@ -45,7 +45,14 @@ class BaseSettings:
     """Questions of each kind asked when training has ended; 0 asks all."""
     loop: LoopSettings = field(
         default_factory=lambda: LoopSettings(
-            steps=6000, batch=64, lr=1.5e-3, warmup=200, precision="bf16", evaluate_every=2000, save_every=500
+            steps=8000,
+            batch=64,
+            optimizer="adafactor",
+            lr=2e-2,
+            warmup=100,
+            precision="bf16",
+            evaluate_every=2000,
+            save_every=500,
         )
     )
     """The training loop."""

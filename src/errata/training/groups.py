@@ -14,8 +14,8 @@ from typing import Literal
 
 from errata.problems.facts import fill, load_relations
 from errata.training.corpora import Corpora, Item
-from errata.training.phrasebook import Phrase, relation_of, siblings
-from errata.training.texts import TRUE_FALSE, fill_in, names, normal, opinion, same_words, spoken
+from errata.training.phrasebook import Phrase, relation_of, rivals, siblings, spelled
+from errata.training.texts import TRUE_FALSE, fill_in, names, normal, opinion, renamed, same_words, spoken
 
 AnswerKind = Literal["span", "true", "false", "none"]
 NEAR = 12
@@ -81,13 +81,13 @@ class Sources(Corpora):
         return source.choice(TRUE_FALSE) + fill_in(source.choice(phrase.state), subject, answer)
 
     def near(self, item: Item, source: random.Random) -> Item:
-        """Another subject of the same relation, one that shares a word with this one where there is any."""
+        """Another subject of the same relation: a name one word or digit away, or one that shares a word, or any."""
+        if source.random() < 0.3 and (name := renamed(item.subject, source.choice(self.items).subject, source)):
+            return Item(name, item.relation, "")
         words = [word for word in normal(item.subject).split() if word in self.words]
-        if words and source.random() < 0.6:
-            other = source.choice(self.words[source.choice(words)])
-        else:
-            other = source.choice(self.by_relation[item.relation])
-        return other
+        if words and source.random() < 0.7:
+            return source.choice(self.words[source.choice(words)])
+        return source.choice(self.by_relation[item.relation])
 
     def _answers(self, relation: str, source: random.Random, count: int) -> list[str]:
         pool = self.pool[relation]
@@ -100,6 +100,8 @@ class Sources(Corpora):
         phrase = self.book[item.relation]
         answers = self._answers(item.relation, source, 2) or [item.answer]
         target, wrong = answers[0], answers[-1]
+        if source.random() < 0.12:  # targets that hold words of the subject, or all of it, are read whole too
+            target = answers[0] = source.choice((item.subject, f"{item.subject.split()[0]} {target}", target))
         roll = source.random()
         if roll < 0.82:
             prompt = item.question if item.question and roll < 0.4 else self.ask(item.relation, item.subject, source)
@@ -128,55 +130,76 @@ class Sources(Corpora):
         )
 
     def _inside(self, item: Item, source: random.Random) -> str:
-        if source.random() < 0.1:
+        roll = source.random()
+        if roll < 0.1:
             return fill_in(source.choice(self.book[item.relation].cloze), item.subject)
+        if roll < 0.16:
+            return self.ask_attribute(spelled(item.relation), item.subject, source)
         return self.ask(item.relation, item.subject, source)
 
     def outside(self, item: Item, source: random.Random) -> list[str]:
-        """Inputs outside an item's scope: its subject's other relations, its relation's other subjects, a stranger."""
-        out = []
-        others = siblings(item.relation)
+        """Inputs outside an item's scope: two on its subject, two on others of its relation, now and then a stranger.
+
+        The first two ask another relation of the subject, the next two ask the relation (mostly) of another subject.
+        """
+        out = [self._other_relation(item, source), self._other_relation(item, source)]
         for _ in range(2):
-            if others and source.random() < 0.75:
-                relation = source.choice(others)
-                phrase, roll = self.book[relation], source.random()
-                answers = self._answers(relation, source, 1) if self.pool.get(relation) else []
-                if roll < 0.12 and answers:
-                    out.append(self._sentence(phrase, item.subject, answers[0], source))
-                elif roll < 0.2:
-                    out.append(fill_in(source.choice(phrase.cloze), item.subject))
-                else:
-                    out.append(self.ask(relation, item.subject, source))
-            else:
-                out.append(self._attribute(item.relation, item.subject, source))
-        other = self.near(item, source)
-        if normal(other.subject) != normal(item.subject):
+            other = self.near(item, source)
+            if normal(other.subject) == normal(item.subject):
+                continue
             roll = source.random()
-            if roll < 0.15 and self.pool[item.relation]:
+            if roll < 0.12 and self.pool[item.relation]:
                 said = source.choice(self.pool[item.relation])
                 out.append(self._sentence(self.book[item.relation], other.subject, said, source))
-            elif roll < 0.75:
+            elif roll < 0.8:
                 out.append(self.ask(item.relation, other.subject, source))
             else:
                 out.append(other.question or self.ask(other.relation, other.subject, source))
-        out.append(self.stranger(source))
+        if source.random() < 0.5:
+            out.append(self.stranger(source))
         return out
 
-    def _attribute(self, relation: str, subject: str, source: random.Random) -> str:
+    def _other_relation(self, item: Item, source: random.Random) -> str:
+        """A question after another relation of the subject, often one that is easily taken for the item's own."""
+        others, roll = siblings(item.relation), source.random()
+        if roll < 0.1:
+            return self.two_steps(item, source)
+        if not others or roll < 0.38:
+            return self.ask_attribute(self._attribute(item.relation, source), item.subject, source)
+        if roll < 0.68:
+            others = rivals(item.relation) or others
+        relation = source.choice(others)
+        phrase, roll = self.book[relation], source.random()
+        answers = self._answers(relation, source, 1) if self.pool.get(relation) else []
+        if roll < 0.1 and answers:
+            return self._sentence(phrase, item.subject, answers[0], source)
+        if roll < 0.2:
+            return fill_in(source.choice(phrase.cloze), item.subject)
+        if roll < 0.35:
+            return self.ask_attribute(spelled(relation), item.subject, source)
+        return self.ask(relation, item.subject, source)
+
+    def _attribute(self, relation: str, source: random.Random) -> str:
+        """An attribute that shares no word with the relation's own questions."""
         known = set(normal(" ".join(self.book[relation].ask)).split()) | set(relation.split("_"))
+        attribute = source.choice(self.attributes)
         for _ in range(8):
-            attribute = source.choice(self.attributes)
             if known.isdisjoint(attribute.split()):
                 break
-        if source.random() < 0.2:  # asks for something about the answer: two steps, not this edit's question
-            names = [
-                said[4:-3].format(subject=subject)
-                for said in self.book[relation].cloze
-                if said.startswith("The ") and said.endswith(" is")
-            ]
-            if names:
-                return f"What is the {attribute} of the {source.choice(names)}?"
-        return self.ask_attribute(attribute, subject, source)
+            attribute = source.choice(self.attributes)
+        return attribute
+
+    def two_steps(self, item: Item, source: random.Random) -> str:
+        """A question about the item's answer, not after it: "Who is the mayor of the place of birth of ...?"."""
+        named = [
+            said[4:-3].replace("{subject}", item.subject)
+            for said in self.book[item.relation].cloze
+            if said.startswith("The ") and said.endswith(" is")
+        ] or [f"{spelled(item.relation)} of {item.subject}"]
+        name = f"the {source.choice(named)}"
+        if source.random() < 0.5:
+            return self.ask_attribute(self._attribute(item.relation, source), name, source)
+        return self.ask(source.choice(self.relations), name, source)
 
     def ask_attribute(self, attribute: str, subject: str, source: random.Random) -> str:
         """A question after any attribute of any subject, in a handful of shapes."""
@@ -191,6 +214,7 @@ class Sources(Corpora):
                 "What was the {a} for {s}?",
                 "Do you know {s}'s {a}?",
                 "Can you give me the {a} of {s}?",
+                "The {a} of {s} is",
             )
         ).format(a=attribute, s=subject)
 
@@ -265,7 +289,7 @@ class Sources(Corpora):
         relation = relation_of(template) if "{}" in template else None
         outside = [self.stranger(source), source.choice(self.asked)]
         if relation and self.by_relation[relation]:
-            outside += self.outside(Item(row["subject"], relation, ""), source)[:3]
+            outside += self.outside(Item(row["subject"], relation, ""), source)[:4]
         return Group(prompt, row["alt"], inside, tuple(outside), "rephrases", f"{relation}|{normal(row['subject'])}")
 
     def pokemqa_group(self, source: random.Random) -> Group:

@@ -31,6 +31,8 @@ class LoopSettings:
     """Optimizer steps."""
     batch: int = 32
     """Examples (or groups) a step and process."""
+    optimizer: str = "adamw"
+    """"adamw", or "adafactor", whose steps are in proportion to each weight's own size (T5 from scratch needs it)."""
     lr: float = 1e-3
     """Peak learning rate, reached after `warmup` steps, then falling linearly to zero."""
     warmup: int = 100
@@ -38,7 +40,7 @@ class LoopSettings:
     clip: float = 1.0
     """Largest gradient norm."""
     weight_decay: float = 0.0
-    """AdamW's weight decay."""
+    """The optimizer's weight decay."""
     seed: int = 0
     """Seed of the weights, the batches and the dropout."""
     save_every: int = 200
@@ -55,6 +57,10 @@ class LoopSettings:
     def __post_init__(self) -> None:
         if self.precision not in ("no", "bf16"):
             raise ConfigError(f"precision {self.precision!r} is not known", key="precision", accepted=("no", "bf16"))
+        if self.optimizer not in ("adamw", "adafactor"):
+            raise ConfigError(
+                f"optimizer {self.optimizer!r} is not known", key="optimizer", accepted=("adamw", "adafactor")
+            )
         if self.steps < 1 or self.batch < 1:
             raise ConfigError("steps and batch must be at least 1", key="steps")
 
@@ -96,7 +102,8 @@ def train(
     accelerator = Accelerator(mixed_precision=settings.precision)
     torch.manual_seed(settings.seed)
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=settings.lr, weight_decay=settings.weight_decay)
+    make = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adafactor
+    optimizer: Any = make(trained, lr=settings.lr, weight_decay=settings.weight_decay)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, settings))
     state = _State(folder, accelerator.is_main_process, better)
     start = state.load(module, optimizer, scheduler) if resume else 0

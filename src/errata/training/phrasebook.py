@@ -124,6 +124,28 @@ def siblings(relation: str) -> tuple[str, ...]:
     )
 
 
+@cache
+def rivals(relation: str) -> tuple[str, ...]:
+    """List the siblings of a relation that have answers of the same type: the ones most easily taken for it.
+
+    Args:
+        relation: A relation of the phrasebook.
+
+    Returns:
+        Its siblings with the same answer type, in the file's order; may be empty.
+
+    Raises:
+        KeyError: If the phrasebook has no such relation.
+    """
+    book = load_phrasebook()
+    return tuple(name for name in siblings(relation) if book[name].answer == book[relation].answer)
+
+
+def spelled(relation: str) -> str:
+    """A relation's name as the words of a question: "member_of" is asked as "member"."""
+    return relation.replace("_", " ").removesuffix(" of")
+
+
 def mine_templates(questions: Sequence[str], *, least: int = 3) -> list[tuple[str, str] | None]:
     """Find each question's template and subject by the wordings that recur in a list of questions.
 

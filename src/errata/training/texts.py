@@ -157,3 +157,29 @@ def same_words(question: str, others: Sequence[str]) -> bool:
     """Whether most words of a question stand in one of the others."""
     mine = set(normal(question).split())
     return any(len(mine & set(normal(other).split())) / len(mine) > 0.85 for other in others)
+
+
+def renamed(name: str, other: str, source: random.Random) -> str:
+    """A name that is nearly this one: another digit, letter of a code, or word of `other`; "" where none comes out.
+
+    Example:
+        >>> renamed("Maria Theresa Jacs", "Helmut Walcha", random.Random(0))
+        'Maria Walcha Jacs'
+    """
+    words, new = name.split(), other.split()
+    codes = [at for at, word in enumerate(words) if any(letter.isdigit() for letter in word)]
+    if codes and source.random() < 0.7:
+        at = source.choice(codes)
+        word = words[at]
+        spot = source.choice([spot for spot, letter in enumerate(word) if letter.isdigit()])
+        words[at] = word[:spot] + source.choice("0123456789") + word[spot + 1 :]
+    elif len(words) > 1 and new:
+        at = source.randrange(len(words))
+        if words[at][:1].isupper():
+            fitting = [word for word in new if word[:1].isupper()]
+            words[at] = source.choice(fitting) if fitting else words[at]
+    elif len(name) < 9 and name.isupper():
+        spot = source.choice([spot for spot, letter in enumerate(name) if letter.isalpha()])
+        words = [name[:spot] + source.choice("ABCDEFGHIKLMNPRSTX") + name[spot + 1 :]]
+    changed = " ".join(words)
+    return "" if normal(changed) == normal(name) else changed
