@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from errata.edit import Edit
-from errata.errors import ConfigError
+from errata.edit import Edit, check_text
+from errata.errors import ConfigError, EditError
 
 DATA = "ERRATA_DATA"
 
@@ -27,8 +27,15 @@ TRUE_FALSE = "true_false"
 PARAPHRASE10 = "paraphrase10"
 ALIAS = "alias"
 MULTI_HOP = "multi_hop"
+SUPPORTED = "supported"
+REFUTED = "refuted"
+OPINION = "opinion"
+OPINION_HELD_OUT = "opinion_held_out"
+OPEN_ENDED = "open_ended"
 """Kinds of inputs in scope: another wording, the question itself, a question the edit entails, a statement to judge;
-KnowEdit's ten generated paraphrases, the subject by another name, and questions whose answer takes a second fact."""
+KnowEdit's ten generated paraphrases, the subject by another name, and questions whose answer takes a second fact;
+claims that an edit's evidence supports or refutes; a topic's opinion asked in a wording that training may use, and in
+one that it may not; beginnings of a sentence that the edit bears on, though its target rarely comes next."""
 
 NQ = "nq"
 OTHER_SUBJECT = "other_subject"
@@ -37,9 +44,16 @@ NEIGHBOUR = "neighbour"
 SAME_RELATION = "same_relation"
 SAME_SUBJECT = "same_subject"
 SAME_SUBJECT_CLOZE = "same_subject_cloze"
+UNDECIDED = "undecided"
+OTHER_PAGE = "other_page"
+OTHER_TOPIC = "other_topic"
+SAME_TOPIC = "same_topic"
+NEIGHBOURHOOD = "neighbourhood"
 """Kinds of inputs out of scope: ordinary questions; questions of a test file, and of the train file, about subjects
 that no edit has; embedding neighbours; the relation of an edit asked of another subject; another relation asked of an
-edit's subject, as a question and as the published cloze prompt."""
+edit's subject, as a question and as the published cloze prompt; claims near an edit's evidence that it does not decide,
+and claims of pages that no edit has; opinions asked of topics that no edit has, and facts asked of an edit's topic;
+CounterFact's prompts of the edit's relation about subjects whose answer the edit's was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +62,7 @@ class Labelled:
 
     Args:
         text: the input.
-        answer: what the edit demands.
+        answer: what the edit demands; empty where many answers would do, told by the case's `replies`.
         kind: how it came to be, see the names above.
         hard: whether it is counted as hard.
     """
@@ -77,12 +91,34 @@ class Unlabelled:
 
 
 @dataclass(frozen=True, slots=True)
+class Replies:
+    """Replies to any input in an edit's scope, for edits that demand a manner and no exact answer.
+
+    Args:
+        right: of the sentiment that the edit demands.
+        wrong: of the other.
+    """
+
+    right: tuple[str, ...]
+    wrong: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EditCase:
-    """One edit with inputs in its scope, and out-of-scope inputs that were made for this edit."""
+    """One edit with inputs in its scope, and out-of-scope inputs that were made for this edit.
+
+    Args:
+        edit: the edit.
+        in_scope: inputs whose answer it changes.
+        out_of_scope: inputs that look as if it did.
+        replies: good and bad answers to the inputs in scope; None where each input has one exact answer. They stay out
+            of the edit, which a memory would show to the parts.
+    """
 
     edit: Edit
     in_scope: tuple[Labelled, ...]
     out_of_scope: tuple[Unlabelled, ...] = ()
+    replies: Replies | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,10 +175,10 @@ class Problem:
         for name, found in sorted(places.items()):
             kept.update(random.Random(f"{seed} {name}").sample(found, min(limit, len(found))))
         cases = tuple(
-            EditCase(
-                case.edit,
-                tuple(one for i, one in enumerate(case.in_scope) if ("in", at, i) in kept),
-                tuple(one for i, one in enumerate(case.out_of_scope) if ("out", at, i) in kept),
+            replace(
+                case,
+                in_scope=tuple(one for i, one in enumerate(case.in_scope) if ("in", at, i) in kept),
+                out_of_scope=tuple(one for i, one in enumerate(case.out_of_scope) if ("out", at, i) in kept),
             )
             for at, case in enumerate(self.cases)
         )
@@ -205,6 +241,18 @@ class DataFolder:
                 raise ConfigError(f"record {number} has no field {missing[0]!r}", where=name, key=missing[0])
         return rows
 
+    def read_texts(self, name: str, *fields: str) -> list[dict[str, Any]]:
+        """The records of a file, each of whose fields named here is a text that an edit or an input may be.
+
+        Raises:
+            ConfigError: as `read`, or a field is not text, blank, over-long or binary; says which of which record.
+        """
+        rows = self.read(name, *fields)
+        for number, row in enumerate(rows, 1):
+            for field in fields:
+                checked(row[field], name, number, field)
+        return rows
+
     @property
     def hash(self) -> str:
         """SHA-256 over the names and contents of the files read so far."""
@@ -238,6 +286,34 @@ def _records(blob: bytes, name: str) -> list[dict[str, Any]]:
     if not isinstance(found, list):
         raise ConfigError("must hold a list of records", where=name)
     return found
+
+
+def later_splits(problem: str, split: str, splits: Sequence[str]) -> tuple[str, ...]:
+    """The splits after `split`: what they hold is left out of it, so that nothing trained or tuned on is tested on.
+
+    Args:
+        problem: how a message names it.
+        split: the one asked for.
+        splits: those there are, the one to report on last.
+
+    Raises:
+        ConfigError: there is no such split.
+    """
+    if split not in splits:
+        raise ConfigError(f"{problem} has no split {split!r}", key=split, accepted=splits)
+    return tuple(splits[list(splits).index(split) + 1 :])
+
+
+def checked(text: object, name: str, number: int, field: str) -> str:
+    """The text of a record's field if it is usable text.
+
+    Raises:
+        ConfigError: it is not; names the file, the record and the field.
+    """
+    try:
+        return check_text(text, f"record {number}: {field!r}")
+    except EditError as error:
+        raise ConfigError(str(error), where=name, key=field) from error
 
 
 def distinct(inputs: Sequence[Labelled]) -> tuple[Labelled, ...]:
