@@ -15,6 +15,7 @@ from errata.problems.cases import DATA
 from errata.problems.held_out import is_held_out, normalise
 from errata.problems.qa import load_qa
 from errata.training.groups import Sources
+from errata.training.texts import read
 
 pytestmark = [
     pytest.mark.skipif(not os.environ.get(DATA), reason=f"{DATA} is not set: the public data is not at hand"),
@@ -97,3 +98,15 @@ def test_held_out_subjects_are_strangers(sources: Sources) -> None:
     assert [item.subject for item in sources.items if item.question and is_held_out(item.subject)] == []
     held = {normalise(one.text) for one in load_qa().shared if one.kind == "train_other_subject"}
     assert sorted({text for text in asked(sources) if normalise(text) in held}) == []
+
+
+def test_no_record_of_the_other_problems_test_files(sources: Sources) -> None:
+    cases = [row for name in ("val", "edit") for row in read(folder() / "counterfact" / f"{name}.json")]
+    subjects = {normalise(row["subject"]) for row in cases}
+    clozes = {normalise(row[key]) for row in cases for key in ("prompt", "rephrase_prompt", "locality_prompt")}
+    for row in sources.counterfact:
+        assert normalise(row["subject"]) not in subjects
+        assert clozes.isdisjoint(normalise(row[key]) for key in ("prompt", "rephrase_prompt", "locality_prompt"))
+    later = {normalise(row["ent"]) for name in ("dev", "test") for row in read(folder() / "convsent" / f"{name}.json")}
+    assert later.isdisjoint(map(normalise, sources.topics))
+    assert min(len(sources.counterfact), len(sources.topics)) > 500

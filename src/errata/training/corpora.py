@@ -15,7 +15,11 @@ from typing import Any
 from errata.problems.facts import Fact, load_facts
 from errata.problems.held_out import is_held_out
 from errata.training.phrasebook import load_phrasebook, mine_templates, relation_of
-from errata.training.texts import held_back, lines, names, normal, read, tail_name
+from errata.training.texts import held_back, held_back_values, lines, names, normal, read, tail_name
+
+COUNTERFACT_LATER = ("counterfact/val.json", "counterfact/edit.json")
+CONVSENT_LATER = ("convsent/dev.json", "convsent/test.json")
+CLOZES = ("prompt", "rephrase_prompt", "locality_prompt")
 
 
 @dataclass(slots=True)
@@ -46,8 +50,9 @@ class Corpora:
         self.items: list[Item] = []
         self.templates: dict[str, list[str]] = defaultdict(list)
         self.pool: dict[str, list[str]] = defaultdict(list)
+        tested = held_back_values(data, COUNTERFACT_LATER, ("subject", *CLOZES))
         self._read_zsre()
-        self._read_trex()
+        self._read_trex(tested)
         self._index()
         self.mend = [row for row in read(data / "zsre" / "mend_train.json") if self._clean(row["src"], row["subject"])]
         asked = [row["loc"].removeprefix("nq question: ") for row in read(data / "zsre" / "mend_train.json")]
@@ -57,12 +62,14 @@ class Corpora:
         self._read_pokemqa()
         self._read_squad()
         self.counterfact = [
-            row for row in read(data / "counterfact" / "train.json") if normal(row["subject"]) not in self.subjects
+            row
+            for row in read(data / "counterfact" / "train.json")
+            if normal(row["subject"]) not in self.subjects
+            and tested.isdisjoint(normal(row[key]) for key in ("subject", *CLOZES))
         ]
         self._read_vitaminc()
-        self.topics = [
-            row["ent"] for row in read(data / "convsent" / "train.json") if normal(row["ent"]) not in self.subjects
-        ]
+        later = self.subjects | held_back_values(data, CONVSENT_LATER, ("ent",))
+        self.topics = [row["ent"] for row in read(data / "convsent" / "train.json") if normal(row["ent"]) not in later]
         self.facts = [fact for fact in load_facts() if normal(fact.subject) not in self.subjects]
         self.same_relation: dict[str, list[Fact]] = defaultdict(list)
         for fact in self.facts:
@@ -95,7 +102,8 @@ class Corpora:
             self.pool[relation].append(row["answer"])
             self.items.append(Item(subject, relation, row["answer"], row["input"]))
 
-    def _read_trex(self) -> None:
+    def _read_trex(self, tested: set[str]) -> None:
+        held = self.subjects | tested
         by_property: dict[str, list[str]] = defaultdict(list)
         for name, phrase in self.book.items():
             for number in phrase.wikidata:
@@ -106,7 +114,7 @@ class Corpora:
                 continue
             rows = read(path)
             for row in self.random.sample(rows, min(250, len(rows))):
-                if normal(row["sub_label"]) in self.subjects:
+                if normal(row["sub_label"]) in held:
                     continue
                 self.pool[names[0]].append(row["obj_label"])
                 self.items.append(Item(row["sub_label"], names[0], row["obj_label"]))

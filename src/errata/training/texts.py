@@ -79,6 +79,11 @@ def held_back(data: Path) -> tuple[set[str], set[str]]:
     return questions, subjects
 
 
+def held_back_values(data: Path, names: Sequence[str], fields: Sequence[str]) -> set[str]:
+    """Normalised values of some fields of dev and test files that are no zsRE (CounterFact's, ConvSent's)."""
+    return {normal(row[key]) for name in names for row in read(data / name) for key in fields if row.get(key)} - {""}
+
+
 BEFORE = (
     "Please tell me: ",
     "Quick question: ",
