@@ -15,6 +15,7 @@ from errata.experiments.rows import commit, read_rows
 from errata.models.echo import EchoModel
 from errata.problems.cases import DATA, EditCase, Labelled, Problem, Unlabelled
 from overlap import OverlapScope, SaysTarget, tiny_data
+from tiny_problems import counterfact_data, fact_check_data, mill
 
 ALPHA = Edit(prompt="which family does alpha belong to", target="Beetles", id="alpha")
 BETA = Edit(prompt="who directed beta", target="Ann Lee", id="beta")
@@ -155,6 +156,35 @@ def test_qa_by_name(tmp_path: Path) -> None:
     report = evaluated("qa", tmp_path, data=tiny_data(tmp_path / "data"))
     assert (report.problem, report.edits, report.n_in) == ("qa", 2, 2)
     assert report.by_kind["nq"]["n"] == 2
+
+
+class SaysTrue(SaysTarget):
+    """Takes every claim in scope for true."""
+
+    def respond(self, inputs: Any, matches: Any, base: Any, **options: Any) -> list[str]:
+        return ["True"] * len(inputs)
+
+
+def test_fact_check_by_name(tmp_path: Path) -> None:
+    """Two versions of a sentence, one of which is the edit: it supports one claim and refutes one."""
+    options: dict[str, Any] = {"model": EchoModel(), "rows": tmp_path / "rows.jsonl", "scope": OverlapScope()}
+    data = fact_check_data(tmp_path / "data", test=mill())
+    report = evaluate_problem("fact_check", data=data, counterfactual=SaysTrue(), **options)
+    assert (report.edits, report.n_in, report.n_out) == (1, 2, 1)
+    assert {kind: score["n"] for kind, score in report.by_kind.items()} == {
+        "supported": 1,
+        "refuted": 1,
+        "undecided": 1,
+    }
+    assert report.by_kind["supported"]["right_edit"] == report.by_kind["supported"]["es"]
+    assert report.by_kind["refuted"]["es"] == 0
+
+
+def test_counterfact_by_name(tmp_path: Path) -> None:
+    report = evaluated("counterfact", tmp_path, data=counterfact_data(tmp_path / "data"))
+    assert (report.edits, report.n_in, report.n_out) == (3, 1, 1)
+    assert report.by_kind["same"]["es"] == 1.0
+    assert report.by_kind["open_ended"]["counted"] is False
 
 
 @pytest.mark.parametrize(

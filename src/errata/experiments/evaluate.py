@@ -26,12 +26,20 @@ from errata.experiments.rows import RowFile, commit
 from errata.experiments.scoring import Row, scores
 from errata.models import Model
 from errata.problems.cases import Labelled, Problem, Unlabelled
+from errata.problems.counterfact import load_counterfact
+from errata.problems.fact_check import load_fact_check
 from errata.problems.qa import load_qa
+from errata.problems.qa_hard import load_qa_hard
 from errata.scope import Scope
 
 log = logging.getLogger(__name__)
 
-PROBLEMS: dict[str, Callable[..., Problem]] = {"qa": load_qa}
+PROBLEMS: dict[str, Callable[..., Problem]] = {
+    "qa": load_qa,
+    "qa_hard": load_qa_hard,
+    "fact_check": load_fact_check,
+    "counterfact": load_counterfact,
+}
 EDITORS = ("serac",)
 CHUNK = 64
 CHECKED = 50

@@ -1,0 +1,165 @@
+"""Batches of edits with inputs, as editors are trained and measured in the papers (SERAC, section 5: k = 10).
+
+A batch is k edits, each with one input in its scope and one out of every scope of the batch. What is out of one edit's
+scope may be in another's, and then a batch would demand two answers of one input: none does. Texts are compared
+normalised. This module draws; it reads no file and sees no model.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from errata.edit import Edit
+from errata.errors import ConfigError
+from errata.problems.cases import EditCase, Labelled, Problem, Unlabelled
+from errata.problems.held_out import normalise
+
+OTHER_EDIT = "other_edit"
+"""The kind of an out-of-scope input that is in the scope of an edit of another batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One edit of a batch with its inputs.
+
+    Args:
+        edit: the edit.
+        inside: an input in its scope; None where it has none (SERAC, Table 1: some FC edits have only an out-of-scope
+            input).
+        outside: an input in the scope of no edit of the batch.
+    """
+
+    edit: Edit
+    inside: Labelled | None
+    outside: Unlabelled
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A case with what it is compared by."""
+
+    case: EditCase
+    scope: frozenset[str]
+    group: str
+
+
+def batches(
+    problem: Problem, k: int, *, seed: int = 0, hard: float = 0.5, apart: str = "", complete: bool = False
+) -> Iterator[tuple[Item, ...]]:
+    """One pass over a problem's edits in batches of k; another seed makes another pass, the same seed the same.
+
+    Edits come in a random order, each at most once. One that shares an in-scope text with an edit of the batch, or its
+    group, waits for a later batch; at the end those that fill no batch are left.
+
+    The input in scope is drawn from the edit's own. The input out of scope is drawn with probability `hard` (where the
+    edit has no input in scope, always) from those made for the edit, and otherwise from the problem's shared ones and
+    from what is in the scope of edits outside the batch; where none of the one sort will do, the other serves. The
+    kinds that the problem keeps apart are not drawn, and no input out of scope stands twice in a batch.
+
+    Args:
+        problem: cases and shared inputs.
+        k: edits a batch.
+        seed: of everything drawn.
+        hard: how often an out-of-scope input is one made for the edit, SERAC's "hard" ones; its released code takes
+            0.5, by batch.
+        apart: a key of the edits' `meta`; no two edits of a batch have one value there ("page_group" for fact_check,
+            whose claims of a page may be in the scope of all the page's edits). Empty keeps nothing apart.
+        complete: whether edits without an input in scope are left out, so that a batch has k of them.
+
+    Raises:
+        ConfigError: k or `hard` is out of range, an edit lacks the key, or not even one batch can be made; while
+            drawing, no out-of-scope input is left for an edit.
+    """
+    if k < 1:
+        raise ConfigError(f"k must be 1 or more, not {k}", key="k")
+    if not 0 <= hard <= 1:
+        raise ConfigError(f"hard must be between 0 and 1, not {hard}", key="hard")
+    entries = [_entry(case, apart) for case in problem.cases if case.in_scope or not complete]
+    source = random.Random(seed)
+    source.shuffle(entries)
+    found = len(_compatible(entries, k)[0])
+    if found < k:
+        raise ConfigError(f"{problem.name} has no {k} edits whose scopes keep apart; {found} were found", key="k")
+    return _drawn(entries, k, _Pool(problem, entries), source, hard)
+
+
+def compared(text: str) -> str:
+    """What two texts are compared by; one without an ASCII letter or digit by itself."""
+    return normalise(text) or text.strip().casefold()
+
+
+def _entry(case: EditCase, apart: str) -> _Entry:
+    if apart and apart not in case.edit.meta:
+        raise ConfigError(f"edit {case.edit.id} has no {apart!r} in its meta", key=apart, accepted=case.edit.meta)
+    scope = frozenset(map(compared, (case.edit.prompt, *(one.text for one in case.in_scope))))
+    return _Entry(case, scope, case.edit.meta[apart] if apart else "")
+
+
+def _drawn(
+    waiting: Sequence[_Entry], k: int, pool: _Pool, source: random.Random, hard: float
+) -> Iterator[tuple[Item, ...]]:
+    chosen, waiting = _compatible(waiting, k)
+    while len(chosen) == k:
+        yield tuple(_items(chosen, pool, source, hard))
+        chosen, waiting = _compatible(waiting, k)
+
+
+def _compatible(waiting: Sequence[_Entry], k: int) -> tuple[list[_Entry], list[_Entry]]:
+    """The first k of those waiting that keep apart, fewer where there are no more; and those that wait on."""
+    chosen: list[_Entry] = []
+    others: list[_Entry] = []
+    scope: set[str] = set()
+    groups: set[str] = set()
+    for at, entry in enumerate(waiting):
+        if len(chosen) == k:
+            return chosen, [*others, *waiting[at:]]
+        if scope.isdisjoint(entry.scope) and (not entry.group or entry.group not in groups):
+            chosen.append(entry)
+            scope |= entry.scope
+            groups.add(entry.group)
+        else:
+            others.append(entry)
+    return chosen, others
+
+
+class _Pool:
+    """Out-of-scope inputs: an edit's own, the shared ones, and what is in the scope of edits elsewhere."""
+
+    def __init__(self, problem: Problem, entries: Sequence[_Entry]) -> None:
+        self.apart = problem.apart
+        self.far = [(one, "") for one in problem.shared if one.kind not in self.apart]
+        self.far += [
+            (Unlabelled(one.text, OTHER_EDIT), entry.group) for entry in entries for one in entry.case.in_scope
+        ]
+
+    def own(self, case: EditCase, taken: set[str]) -> list[Unlabelled]:
+        """Those made for the edit that will do."""
+        return [one for one in case.out_of_scope if one.kind not in self.apart and compared(one.text) not in taken]
+
+    def other(self, taken: set[str], groups: set[str], source: random.Random) -> Unlabelled | None:
+        """The next of the others that will do, from a random place on; None where none will."""
+        begin = source.randrange(len(self.far)) if self.far else 0
+        for at in range(len(self.far)):
+            one, group = self.far[(begin + at) % len(self.far)]
+            if compared(one.text) not in taken and (not group or group not in groups):
+                return one
+        return None
+
+
+def _items(chosen: Sequence[_Entry], pool: _Pool, source: random.Random, hard: float) -> Iterator[Item]:
+    """The batch's edits with an input of either side."""
+    taken = {text for entry in chosen for text in entry.scope}
+    groups = {entry.group for entry in chosen}
+    for entry in chosen:
+        case = entry.case
+        inside = source.choice(case.in_scope) if case.in_scope else None
+        own = pool.own(case, taken)
+        outside = None if own and (source.random() < hard or inside is None) else pool.other(taken, groups, source)
+        if outside is None:
+            if not own:
+                raise ConfigError(f"no input is out of the scope of edit {case.edit.id} and the others of its batch")
+            outside = source.choice(own)
+        taken.add(compared(outside.text))
+        yield Item(case.edit, inside, outside)
