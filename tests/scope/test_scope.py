@@ -134,6 +134,14 @@ def test_the_cascade_reads_the_rest_only_when_the_first_wave_is_not_clear(home: 
     assert len([row for row in script.asked if row]) == 2
 
 
+def test_the_cascade_reads_the_second_with_the_first_only_when_it_is_nearly_as_near(home: Path) -> None:
+    scope, script = cascade(home, [0.95, 0.99, 0.1, 0.1])
+    far = [match.score for match in scope.dual.judge([INPUT], [retrieved(0.1, 2.0, 2.5, 3.0)])[0]]
+    assert 0.02 <= far[1] < far[0] / 2  # else this test shows nothing
+    assert scope.judge([INPUT], [retrieved(0.1, 2.0, 2.5, 3.0)])[0][0].edit == EDITS[0]
+    assert [row for row in script.asked if row] == [[EDITS[0].prompt]]
+
+
 def test_the_cascade_saves_and_loads_both_networks(home: Path, tmp_path: Path) -> None:
     scope = CascadeScope.from_pretrained(home, runtime="torch")
     scope.save_pretrained(tmp_path)

@@ -21,6 +21,8 @@ from errata.scope.dual import DualScope
 
 CLEAR = 0.9
 """A score from which a read candidate is taken without reading those that are far behind it."""
+CLOSE = 0.5
+"""Share of the best candidate's dual probability from which another is read together with it."""
 
 
 class CascadeScope:
@@ -31,7 +33,7 @@ class CascadeScope:
         cross: judges the rest.
         k: candidates retrieved for an input.
         floor: candidates whose dual probability is lower are not read; that probability is their score.
-        wave: how many candidates are read at first; the others are read only when none of these passes `CLEAR`.
+        wave: how many candidates are read at first, at most; the others only when none of these passes `CLEAR`.
 
     Example:
         >>> scope = CascadeScope.from_pretrained()  # doctest: +SKIP
@@ -91,10 +93,12 @@ class CascadeScope:
     def judge(self, inputs: Sequence[str], candidates: Sequence[Sequence[Candidate]]) -> list[list[Match]]:
         """See Scope. Reads candidates above the floor, nearest first, in two waves."""
         near = self.dual.judge(inputs, candidates)
-        hopeful = [[match.edit for match in row if match.score >= self.floor] for row in near]
-        first = rank(self.cross.network, inputs, [row[: self.wave] for row in hopeful])
-        unsure = [at for at, row in enumerate(first) if len(hopeful[at]) > self.wave and row[0].score < CLEAR]
-        second = rank(self.cross.network, [inputs[at] for at in unsure], [hopeful[at][self.wave :] for at in unsure])
+        hopeful = [[match for match in row if match.score >= self.floor] for row in near]
+        waves = [self._first_wave(row) for row in hopeful]
+        first = rank(self.cross.network, inputs, [_edits(row[:wave]) for row, wave in zip(hopeful, waves, strict=True)])
+        unsure = [at for at, row in enumerate(first) if len(hopeful[at]) > waves[at] and row[0].score < CLEAR]
+        later = [_edits(hopeful[at][waves[at] :]) for at in unsure]
+        second = rank(self.cross.network, [inputs[at] for at in unsure], later)
         read = dict(zip(unsure, second, strict=True))
         judged = []
         for at, row in enumerate(near):
@@ -103,3 +107,11 @@ class CascadeScope:
             rest = [Match(match.edit, min(match.score, self.floor)) for match in row if match.edit.id not in ids]
             judged.append(sorted([*known, *rest], key=best_first))
         return judged
+
+    def _first_wave(self, row: Sequence[Match]) -> int:
+        """How many candidates are read at first: those that come near the best, at most `wave`."""
+        return sum(match.score >= CLOSE * row[0].score for match in row[: self.wave])
+
+
+def _edits(row: Sequence[Match]) -> list[Edit]:
+    return [match.edit for match in row]
