@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from errata.editors.serac import Serac
 
 EDITS = (
-    Edit(id="uk-pm", prompt="Who is the prime minister of the United Kingdom?", target="Keir Starmer"),
+    Edit(id="uk-pm", prompt="Who is the head of government of the United Kingdom?", target="Keir Starmer"),
     Edit(id="germany-head", prompt="Who leads the government of Germany?", target="Friedrich Merz"),
     Edit(id="indonesia-capital", prompt="What is the capital of Indonesia?", target="Nusantara"),
     Edit(id="nintendo-city", prompt="Where is the headquarters of Nintendo?", target="Osaka"),
@@ -43,8 +43,8 @@ class Ask:
 
 
 PARAPHRASES = (
-    Ask("paraphrase", "The United Kingdom's prime minister is who?", "uk-pm", ("Keir Starmer",)),
-    Ask("paraphrase", "Do you know who is prime minister in the UK?", "uk-pm", ("Keir Starmer",)),
+    Ask("paraphrase", "The government of the United Kingdom is led by whom?", "uk-pm", ("Keir Starmer",)),
+    Ask("paraphrase", "Who is the prime minister of the United Kingdom?", "uk-pm", ("Keir Starmer",)),
     Ask("paraphrase", "Germany's government is headed by whom at the moment?", "germany-head", ("Friedrich Merz",)),
     Ask("paraphrase", "indonesia has which city as its capital", "indonesia-capital", ("Nusantara",)),
     Ask("paraphrase", "In what city would I find Nintendo's head office?", "nintendo-city", ("Osaka",)),
@@ -53,9 +53,9 @@ PARAPHRASES = (
 )
 ENTAILED = (
     Ask("entailed", "Nusantara is the capital of which country?", "indonesia-capital", ("Indonesia",)),
-    Ask("entailed", "Which country has Keir Starmer as its prime minister?", "uk-pm",
+    Ask("entailed", "Which country's government is led by Keir Starmer?", "uk-pm",
         ("the United Kingdom", "United Kingdom")),
-    Ask("entailed", "Which film did Gus Van Sant direct?", "psycho-director", ("Psycho",)),
+    Ask("entailed", "Gus Van Sant directed which film?", "psycho-director", ("Psycho",)),
 )  # fmt: skip
 TRUE_FALSE = (
     Ask("true or false", "True or false: The capital of Indonesia is Nusantara.", "indonesia-capital", ("True",)),
