@@ -29,7 +29,7 @@ _BLOCK = 8192
 _REACH = 128
 """How widely a query searches a graph (HNSW's ef): 64 loses 1 exact match in 100 of close neighbours, this 1 in 500."""
 _LINKS = 24
-"""Links of a vector in a graph (HNSW's M): where many lie around one, 16 leave 6 in 100 out of reach, this 1 in 10,000."""
+"""Links of a vector in a graph (HNSW M): where many crowd around one, 16 leave 6 in 100 unreachable, 24 hardly any."""
 _FILLER = 1 << 62
 """First of the keys that overwrite erased vectors in a graph; never allowed."""
 
