@@ -221,7 +221,7 @@ def _route(path: Path, cascade: Any, asked: Sequence[Query], nearest: Nearest, p
 def _warm(path: Path) -> None:
     """Read the memory's file once, so that the system has it in its cache as that of a server some time at work.
 
-    From a cold cache a search waits for the disk some forty times. Only while no memory is open in this process:
+    From a cold cache a search waits for the disk, row by row. Only while no memory is open in this process:
     closing a file of its own here would let go of SQLite's locks on it.
     """
     with path.open("rb") as file:

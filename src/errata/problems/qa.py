@@ -52,7 +52,7 @@ def load_qa(data: str | Path | None = None, *, split: str = "test") -> Problem:
     outside = same_subject(records, knowedit, notes)
     asked = {relation_or_wording(row["src"], row["subject"]) for row in records.values()}
     cases = tuple(
-        EditCase(_edit(at, row), distinct(inside[subject]), tuple(outside[subject]))
+        EditCase(edit_of(at, row), distinct(inside[subject]), tuple(outside[subject]))
         for at, (subject, row) in enumerate(records.items())
     )
     shared = [Unlabelled(row["question"], kinds.NQ) for row in folder.read(NATURAL, "question")]
@@ -78,7 +78,8 @@ def first_of_each_subject(rows: Iterable[Row]) -> dict[str, Row]:
     return first
 
 
-def _edit(at: int, row: Row) -> Edit:
+def edit_of(at: int, row: Row) -> Edit:
+    """The edit that a record of the test is, by its place among the first records."""
     return Edit(prompt=row["src"], target=row["alt"], id=f"zsre-{at:04d}", meta={"subject": row["subject"]})
 
 

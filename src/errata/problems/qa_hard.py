@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from errata.edit import Edit
 from errata.errors import ConfigError
 from errata.problems import cases as kinds
 from errata.problems.cases import DataFolder, EditCase, Labelled, Problem, Unlabelled
@@ -30,6 +29,7 @@ from errata.problems.qa import (
     KNOWEDIT,
     NATURAL,
     TRAIN,
+    edit_of,
     first_of_each_subject,
     held_out_train_questions,
     relation_or_wording,
@@ -106,7 +106,7 @@ def load_qa_hard(
         split=split,
         cases=tuple(
             EditCase(
-                Edit(prompt=row["src"], target=row["alt"], id=f"zsre-{at:04d}", meta={"subject": subject}),
+                edit_of(at, row),
                 tuple(_in_scope(row, follows[subject], f"{seed} {subject}", notes)),
                 (*near[subject], *_of_same_subject(others.get(subject, ()))),
             )
