@@ -18,6 +18,8 @@ from errata.errors import ConfigError, MissingExtra, ModelError
 from errata.models.backbone import MINILM, find_backbone, weights_hash
 
 SHAPES = ("dual", "pair")
+KINDS = ("span", "true", "false", "yes", "no")
+"""What an answer is: words of the edit; the verdict on a statement; the answer to a yes/no question."""
 CONFIG, ADAPTER, HEADS = "config.json", "adapter.safetensors", "heads.safetensors"
 
 
@@ -43,6 +45,8 @@ class NetworkConfig:
     """Whether vectors have length 1 (dual only)."""
     format: str = "errata-text-1"
     """Text format the network was trained with."""
+    numbers: bool = False
+    """Whether an input's numbers are followed by how the edit's compare with them (pair only, `models/numbers.py`)."""
     calibration: dict[str, float] = field(default_factory=dict)
     """Numbers fitted on dev data after training (scale and bias, or temperature)."""
 
@@ -96,7 +100,7 @@ def new_network(config: NetworkConfig) -> Any:
     """An untrained network: the pretrained backbone, fresh adapters and heads; returns a torch module.
 
     The module's forward takes ids, mask, types (each (n, t)) and returns, for "dual", vectors (n, d); for "pair", a
-    tuple of scope logits (n,), kind logits (n, 3) in the order span, True, False, and start and end logits (n, t).
+    tuple of scope logits (n,), kind logits (n, 5) in the order of `KINDS`, and start and end logits (n, t).
     """
     torch, transformers, peft = _torch()
     folder = find_backbone(config.backbone, sha256=config.backbone_sha256 or None)
@@ -139,7 +143,7 @@ def _module_class(torch: Any) -> Any:
             else:
                 self.inner = torch.nn.Linear(2 * width, width)
                 self.scope = torch.nn.Linear(width, 1)
-                self.kind = torch.nn.Linear(width, 3)
+                self.kind = torch.nn.Linear(width, len(KINDS))
                 self.span = torch.nn.Linear(width, 2)
 
         def forward(self, ids: Any, mask: Any, types: Any) -> Any:
@@ -186,23 +190,27 @@ def load_network(folder: Path) -> Any:
     Raises:
         ModelError: files are missing or damaged, or the backbone is not the one it was trained on.
     """
-    _torch()
-    from safetensors.torch import load_file
-
     config = NetworkConfig.read(folder)
     module = new_network(config)
+    load_weights(module, folder)
+    if config.rank:
+        module.encoder = module.encoder.merge_and_unload()
+    return module.eval().requires_grad_(False)
+
+
+def load_weights(module: Any, folder: Path) -> None:
+    """Put a saved network's adapters and heads into a module of the same shape (ModelError when they do not fit)."""
+    from safetensors.torch import load_file
+
     try:
         state = load_file(folder / ADAPTER) | load_file(folder / HEADS)
     except Exception as error:  # safetensors raises its own errors and OSError
         raise ModelError(f"cannot read the trained weights in {folder}: {error}") from error
-    wanted = {name for name, value in module.named_parameters() if value.requires_grad}
-    if wanted != set(state):
-        odd = sorted(wanted ^ set(state))[:3]
-        raise ModelError(f"the weights in {folder} do not fit their config.json (for instance {', '.join(odd)})")
+    wanted = {name: value.shape for name, value in module.named_parameters() if value.requires_grad}
+    odd = sorted(set(wanted) ^ set(state)) or [name for name in state if state[name].shape != wanted[name]]
+    if odd:
+        raise ModelError(f"the weights in {folder} do not fit the network (for instance {', '.join(odd[:3])})")
     module.load_state_dict({name: value.float() for name, value in state.items()}, strict=False)
-    if config.rank:
-        module.encoder = module.encoder.merge_and_unload()
-    return module.eval().requires_grad_(False)
 
 
 def fingerprint(folder: Path, *, precision: str) -> str:
@@ -214,5 +222,7 @@ def fingerprint(folder: Path, *, precision: str) -> str:
     for name in (ADAPTER, HEADS):
         digest.update((folder / name).read_bytes())
     shape = {key: value for key, value in asdict(config).items() if key != "calibration"}
+    if not config.numbers:  # what came before this key keeps its name
+        del shape["numbers"]
     digest.update(json.dumps(shape, sort_keys=True).encode())
     return digest.hexdigest()[:16]

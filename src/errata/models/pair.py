@@ -19,11 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errata.models.backbone import find_backbone
-from errata.models.network import NetworkConfig, fingerprint
+from errata.models.network import KINDS, NetworkConfig, fingerprint
 from errata.models.runtime import CHUNK, open_runtime
 from errata.models.text import PairSpans, Texts
 
-KINDS = ("span", "true", "false")
+SAID = {"true": "True", "false": "False", "yes": "Yes", "no": "No"}
+"""What is answered where the answer is no span."""
 LONGEST = 40
 """Tokens an answer may span."""
 REMEMBERED = 4096
@@ -38,8 +39,8 @@ class Reading:
 
     Args:
         probability: calibrated probability that the input is in the edit's scope.
-        answer: a span of the edit in its exact spelling, or "True" or "False".
-        kind: "span", "true" or "false".
+        answer: a span of the edit in its exact spelling, or "True", "False", "Yes" or "No".
+        kind: one of `KINDS`.
         confidence: probability of the kind.
     """
 
@@ -65,7 +66,9 @@ class PairNetwork:
         self.config = NetworkConfig.read(folder)
         self.fingerprint = fingerprint(folder, precision=runtime)
         self._runtime = open_runtime(folder, runtime)
-        self._texts = Texts(find_backbone(self.config.backbone), max_length=self.config.max_length)
+        self._texts = Texts(
+            find_backbone(self.config.backbone), max_length=self.config.max_length, numbers=self.config.numbers
+        )
         self._seen: OrderedDict[Triple, Reading] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -94,7 +97,7 @@ class PairNetwork:
         chance = chance / chance.sum()
         best = int(chance.argmax())
         whole = self.config.calibration.get("whole", 0.0)
-        text = {1: "True", 2: "False"}.get(best) or _span(triple, start, end, spans, whole)
+        text = SAID.get(KINDS[best]) or _span(triple, start, end, spans, whole)
         probability = 1 / (1 + math.exp(-max(-60.0, min(60.0, odds))))
         return Reading(probability, text, KINDS[best], float(chance[best]))
 

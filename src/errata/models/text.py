@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errata.errors import ModelError
+from errata.models.numbers import compared
 
 Ids = NDArray[np.int64]
 
@@ -40,12 +41,13 @@ class Texts:
 
     A single text is `[CLS] text [SEP]`; an edit in it is `prompt [SEP] target`. A pair is
     `[CLS] input [SEP] prompt [SEP] target [SEP]`, token type 1 from the prompt on. Texts too long are cut at
-    `max_length` tokens, pairs at `max_length` for the input and as much for the edit.
+    `max_length` tokens, pairs at `max_length` for the input and as much for the edit. With `numbers`, a pair's input
+    tells beside each of its numbers how the edit's compare with it.
     """
 
     format = "errata-text-1"
 
-    def __init__(self, folder: Path, *, max_length: int = 160) -> None:
+    def __init__(self, folder: Path, *, max_length: int = 160, numbers: bool = False) -> None:
         from tokenizers import Tokenizer
 
         path = folder / "tokenizer.json"
@@ -56,6 +58,7 @@ class Texts:
         self.tokenizer.no_padding()
         self.tokenizer.no_truncation()
         self.max_length = max_length
+        self.numbers = numbers
         known = [
             [number for number in map(self.tokenizer.token_to_id, names) if number is not None]
             for names in (("[CLS]", "[SEP]", "[PAD]"), ("<s>", "</s>", "<pad>"))
@@ -84,6 +87,8 @@ class Texts:
     def pairs(self, pairs: Sequence[tuple[str, str, str]]) -> tuple[Tokens, list[PairSpans]]:
         """(input, prompt, target) triples as one batch, and where each edit's tokens lie."""
         limit = self.max_length
+        if self.numbers:
+            pairs = [(compared(said, f"{prompt} {target}"), prompt, target) for said, prompt, target in pairs]
         coded = self.tokenizer.encode_batch([text for triple in pairs for text in triple], add_special_tokens=False)
         rows, spans = [], []
         for at in range(0, len(coded), 3):

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from errata.problems.entailed import INVERSE, Entailed, entailed
 from errata.problems.facts import fill, load_relations
 from errata.training.corpora import Corpora, Item
 from errata.training.phrasebook import Phrase, relation_of, rivals, siblings, spelled
 from errata.training.texts import TRUE_FALSE, fill_in, names, normal, opinion, renamed, same_words, spoken
 
-AnswerKind = Literal["span", "true", "false", "none"]
+AnswerKind = Literal["span", "true", "false", "yes", "no", "none"]
 NEAR = 12
 """Tries to find a question about something similar."""
 
@@ -43,33 +44,59 @@ class Group:
     key: str
 
 
+SHARES: Mapping[str, Mapping[str, float]] = {
+    "": {
+        "relations": 0.32,
+        "attributes": 0.07,
+        "facts": 0.10,
+        "entailed": 0.14,
+        "rephrases": 0.12,
+        "pokemqa": 0.09,
+        "squad": 0.06,
+        "counterfact": 0.05,
+        "vitaminc": 0.03,
+        "topics": 0.02,
+    },
+    "qa": {"relations": 0.5, "rephrases": 0.4, "pokemqa": 0.1},
+    "qa_hard": {"relations": 0.35, "rephrases": 0.25, "entailed": 0.35, "pokemqa": 0.05},
+}
+"""Out of how many groups each source gives one, by the problem that is trained for; "" is for all of them."""
+
+
 class Sources(Corpora):
     """Draws groups from the corpora.
 
     Args:
         data: the public data's folder.
         seed: of the sample that is read of T-REx.
+        problem: a key of `SHARES`.
     """
 
-    def __init__(self, data: Path, *, seed: int = 0) -> None:
+    def __init__(self, data: Path, *, seed: int = 0, problem: str = "") -> None:
         super().__init__(data, seed=seed)
-        self.draws: Mapping[str, tuple[float, Callable[[random.Random], Group]]] = {
-            "relations": (0.40, self.relation_group),
-            "attributes": (0.08, self.attribute_group),
-            "facts": (0.10, self.fact_group),
-            "rephrases": (0.10, self.mend_group),
-            "pokemqa": (0.10, self.pokemqa_group),
-            "squad": (0.10, self.squad_group),
-            "counterfact": (0.05, self.counterfact_group),
-            "vitaminc": (0.04, self.vitaminc_group),
-            "topics": (0.03, self.topic_group),
+        self.shares = SHARES[problem]
+        self.draws: Mapping[str, Callable[[random.Random], Group]] = {
+            "relations": self.relation_group,
+            "attributes": self.attribute_group,
+            "facts": self.fact_group,
+            "entailed": self.entailed_group,
+            "rephrases": self.mend_group,
+            "pokemqa": self.pokemqa_group,
+            "squad": self.squad_group,
+            "counterfact": self.counterfact_group,
+            "vitaminc": self.vitaminc_group,
+            "topics": self.topic_group,
         }
+        self.asked_items = [item for item in self.items if item.question]
 
     def draw(self, source: random.Random) -> Group:
-        """One group from a source drawn by weight."""
-        names = list(self.draws)
-        name = source.choices(names, [self.draws[name][0] for name in names])[0]
-        return self.draws[name][1](source)
+        """One group from a source drawn by its share."""
+        name = source.choices(list(self.shares), list(self.shares.values()))[0]
+        return self.draws[name](source)
+
+    def batch(self, source: random.Random, count: int) -> list[Group]:
+        """Groups that are trained on together."""
+        return [self.draw(source) for _ in range(count)]
 
     def ask(self, relation: str, subject: str, source: random.Random) -> str:
         """A question about a subject's relation, in our words or in zsRE's."""
@@ -260,11 +287,10 @@ class Sources(Corpora):
             said = target if source.random() < 0.5 else wrong
             text = source.choice(TRUE_FALSE) + fill(source.choice(relation.state), replace(fact, answer=said))
             inside[1] = Inside(spoken(text, source), "true" if said == target else "false")
-        elif roll < 0.5 and relation.inverse:
-            inside[1] = Inside(
-                fill(source.choice(relation.inverse), replace(fact, answer=target)), "span", fact.subject
-            )
-        elif roll < 0.6:
+        elif roll < 0.6 and relation.inverse:
+            text = fill(source.choice(relation.inverse), replace(fact, answer=target))
+            inside[1] = Inside(spoken(text, source), "span", fact.subject)
+        elif roll < 0.7:
             inside[1] = Inside(fill(source.choice(relation.cloze), fact), "span", target)
         outside = []
         for other in relations.values():
@@ -277,6 +303,37 @@ class Sources(Corpora):
             if relation.inverse and stranger.answer != target:
                 outside.append(fill(source.choice(relation.inverse), stranger))
         return Group(prompt, target, tuple(inside), tuple(outside), "facts", f"{fact.relation}|{normal(fact.subject)}")
+
+    def entailed_group(self, source: random.Random) -> Group:
+        """A zsRE question with questions that its answer entails: yes or no, for its subject, for a part of it.
+
+        Outside: the same questions of another subject, the question for the subject of another answer, and what
+        `outside` draws.
+        """
+        for _ in range(NEAR):
+            item = source.choice(self.asked_items)
+            pool = self.pool[item.relation]
+            target = item.answer if source.random() < 0.3 else source.choice(pool)
+            wrong = source.choice(pool)
+            found = _distinct_shapes(entailed(item.question, target, subject=item.subject, wrong=wrong), source)
+            if found and target:
+                break
+        else:
+            return self.relation_group(source)
+        inside = [Inside(spoken(one.question, source), _kind_of(one.answer), one.answer) for one in found[:2]]
+        if source.random() < 0.35:
+            inside[-1] = Inside(spoken(self.ask(item.relation, item.subject, source), source), "span", target)
+        outside = [spoken(text, source) for text in source.sample(self.outside(item, source), 2)]
+        near = self.near(item, source)
+        if normal(near.subject) != normal(item.subject):
+            asked = item.question.replace(item.subject, near.subject)
+            theirs = [one for one in entailed(asked, target, subject=near.subject) if one.shape != INVERSE]
+            outside += [spoken(one.question, source) for one in theirs[:1]]
+        if normal(wrong) != normal(target):
+            theirs = [one for one in entailed(item.question, wrong, subject=item.subject) if one.shape == INVERSE]
+            outside += [spoken(one.question, source) for one in theirs[:1]]
+        key = f"{item.relation}|{normal(item.subject)}"
+        return Group(item.question, target, tuple(inside), tuple(outside), "entailed", key)
 
     def mend_group(self, source: random.Random) -> Group:
         """A zsRE edit with its published rephrase."""
@@ -383,3 +440,17 @@ class Sources(Corpora):
             "topics",
             f"topic|{normal(topic)}",
         )
+
+
+def _kind_of(answer: str) -> AnswerKind:
+    return {"Yes": "yes", "No": "no"}.get(answer, "span")  # type: ignore[return-value]
+
+
+def _distinct_shapes(found: list[Entailed], source: random.Random) -> list[Entailed]:
+    """In a drawn order, one a shape before a second of any, so that the many yes/no questions leave room."""
+    source.shuffle(found)
+    first: dict[str, Entailed] = {}
+    for one in found:
+        first.setdefault(one.shape, one)
+    kept = list(first.values())
+    return kept + [one for one in found if one not in kept]

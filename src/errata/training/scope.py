@@ -12,23 +12,31 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from errata.errors import ConfigError
 from errata.models.backbone import find_backbone
-from errata.models.network import NetworkConfig, new_network, save_network
+from errata.models.network import KINDS, NetworkConfig, load_weights, new_network, save_network
 from errata.models.pair import span_scores, whole_target
+from errata.models.saving import resolve
 from errata.models.text import PairSpans, Texts, Tokens
-from errata.training.dev import DevPair, dev_figures
-from errata.training.groups import Group, Inside, Sources
+from errata.training.dev import DevPair, dev_figures, platt
+from errata.training.evidence import EvidenceDev, EvidenceSources, truth_odds
+from errata.training.groups import SHARES, Group, Inside, Sources
 from errata.training.loop import LoopSettings, train
 
 CHUNKS = 3
 """Parts a batch of pairs is run in."""
-KINDS = {"span": 0, "true": 1, "false": 2}
+PROBLEMS = (*SHARES, "fact_check")
+"""What a network can be trained for; "" is everything at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScopeSettings:
     """A scope network and how it is trained."""
 
+    problem: str = ""
+    """What it is trained for: see `SHARES`, or "fact_check"; "" is everything at once."""
+    start: str = ""
+    """A shipped part, a folder or a hub id of a trained network of the same shape to begin with; "" begins anew."""
     network: NetworkConfig = field(default_factory=NetworkConfig)
     """The network's shape."""
     max_length: int = 72
@@ -44,7 +52,17 @@ class ScopeSettings:
     )
     """The training loop."""
 
+    def __post_init__(self) -> None:
+        if self.problem not in PROBLEMS:
+            raise ConfigError(f"problem {self.problem!r} is not known", key="problem", accepted=PROBLEMS)
 
+
+EVIDENCE = ScopeSettings(
+    problem="fact_check",
+    network=NetworkConfig(shape="pair", rank=64, numbers=True),
+    max_length=120,
+    loop=LoopSettings(steps=4000, batch=32, lr=4e-4, warmup=200, precision="bf16", evaluate_every=500, save_every=250),
+)
 DUAL = ScopeSettings(
     network=NetworkConfig(shape="dual"),
     loop=LoopSettings(steps=1000, batch=20, lr=4e-4, warmup=100, precision="bf16", evaluate_every=500, save_every=100),
@@ -121,7 +139,7 @@ def pair_batch(groups: Sequence[Group], texts: Texts, settings: ScopeSettings, s
         found = locate(item.answer, pairs[at][1], pairs[at][2], spans[at]) if item.kind == "span" else None
         if item.kind == "span" and found is None:
             continue
-        kinds[at] = KINDS[item.kind]
+        kinds[at] = KINDS.index(item.kind)
         if found:
             starts[at], ends[at] = found
     return chunks, torch.tensor(labels), kinds, starts, ends
@@ -151,7 +169,7 @@ def pair_loss(module: Any, batch: Any) -> Mapping[str, Any]:
     said = cross_entropy(kind, kinds) if (kinds >= 0).any() else none
     right = ((scope > 0) == (labels > 0)).float()
     return {
-        "loss": judged + 0.5 * read + 0.5 * said,
+        "loss": judged + 0.5 * read + said,
         "scope": judged,
         "span": read,
         "kind": said,
@@ -160,18 +178,26 @@ def pair_loss(module: Any, batch: Any) -> Mapping[str, Any]:
     }
 
 
-def pair_scores(module: Any, texts: Texts, pairs: Sequence[tuple[str, str, str]], *, batch: int = 64) -> Any:
-    """Scope log-odds of (input, prompt, target) triples."""
+def pair_logits(
+    module: Any, texts: Texts, pairs: Sequence[tuple[str, str, str]], *, batch: int = 64
+) -> tuple[Any, Any]:
+    """Scope log-odds (n,) and kind logits (n, kinds) of (input, prompt, target) triples."""
     import numpy as np
     import torch
 
     order = sorted(range(len(pairs)), key=lambda at: sum(map(len, pairs[at])))
-    out = np.zeros(len(pairs), np.float32)
+    odds, kinds = np.zeros(len(pairs), np.float32), np.zeros((len(pairs), len(KINDS)), np.float32)
     for begin in range(0, len(order), batch):
         part = order[begin : begin + batch]
         with torch.inference_mode():
-            out[part] = module(*tensors(texts.pairs([pairs[at] for at in part])[0]))[0].float().numpy()
-    return out
+            out = module(*tensors(texts.pairs([pairs[at] for at in part])[0]))
+            odds[part], kinds[part] = out[0].float().numpy(), out[1].float().numpy()
+    return odds, kinds
+
+
+def pair_scores(module: Any, texts: Texts, pairs: Sequence[tuple[str, str, str]]) -> Any:
+    """Scope log-odds of (input, prompt, target) triples."""
+    return pair_logits(module, texts, pairs)[0]
 
 
 def whole_bonus(module: Any, texts: Texts, dev: Sequence[DevPair], sources: Sources, *, count: int = 600) -> float:
@@ -326,20 +352,38 @@ def train_scope(settings: ScopeSettings, folder: Path, data: Path) -> Mapping[st
         settings: the network and its loop.
         folder: checkpoints, log and the finished network.
         data: the public data's folder.
+
+    Raises:
+        ConfigError: fact checking is asked of a dual network, which has no verdict.
+        ModelError: the network to start from is of another shape.
     """
     import torch
 
     torch.manual_seed(settings.loop.seed)
-    sources = Sources(data, seed=settings.loop.seed)
     module = new_network(settings.network)
+    if settings.start:
+        load_weights(module, resolve(settings.start))
     backbone = find_backbone(settings.network.backbone)
-    texts = Texts(backbone, max_length=settings.max_length)
+    texts = Texts(backbone, max_length=settings.max_length, numbers=settings.network.numbers)
+    if settings.problem == "fact_check":
+        calibration, figures = _train_evidence(module, texts, settings, folder, data)
+    else:
+        calibration, figures = _train_questions(module, texts, settings, folder, data)
+    save_network(module, replace(settings.network, calibration=calibration), folder / "model")
+    return figures
+
+
+def _train_questions(
+    module: Any, texts: Texts, settings: ScopeSettings, folder: Path, data: Path
+) -> tuple[dict[str, float], Mapping[str, float]]:
+    """Train on questions; returns the calibration and the dev figures."""
+    sources = Sources(data, seed=settings.loop.seed, problem=settings.problem)
     pair = settings.network.shape == "pair"
     make, loss, score = (pair_batch, pair_loss, pair_scores) if pair else (dual_batch, dual_loss, dual_scores)
     dev = DevPair.read(data, sources)
 
     def batch_at(source: random.Random) -> Any:
-        return make([sources.draw(source) for _ in range(settings.loop.batch)], texts, settings, source)
+        return make(sources.batch(source, settings.loop.batch), texts, settings, source)
 
     def evaluate(network: Any) -> Mapping[str, float]:
         return dev_figures(score(network, texts, [item.triple for item in dev]), dev).figures
@@ -349,6 +393,25 @@ def train_scope(settings: ScopeSettings, folder: Path, data: Path) -> Mapping[st
     calibration = report.calibration(module, pair=pair)
     if pair:
         calibration["whole"] = whole_bonus(module, texts, dev, sources)
-    config = replace(settings.network, calibration=calibration)
-    save_network(module, config, folder / "model")
-    return report.figures
+    return calibration, report.figures
+
+
+def _train_evidence(
+    module: Any, texts: Texts, settings: ScopeSettings, folder: Path, data: Path
+) -> tuple[dict[str, float], Mapping[str, float]]:
+    """Train on evidence and claims; returns the calibration and the dev figures."""
+    if settings.network.shape != "pair":
+        raise ConfigError('fact checking needs a network that reads pairs; set shape = "pair"', key="shape")
+    sources = EvidenceSources(data, seed=settings.loop.seed)
+    dev = EvidenceDev.read(data)
+
+    def batch_at(source: random.Random) -> Any:
+        return pair_batch(sources.batch(source, settings.loop.batch), texts, settings, source)
+
+    def evaluate(network: Any) -> Mapping[str, float]:
+        odds, kinds = pair_logits(network, texts, dev.triples)
+        return dev.figures(odds, truth_odds(kinds, KINDS))
+
+    train(module, batch_at, pair_loss, settings.loop, folder, evaluate=evaluate, better="balance")
+    slope, shift = platt(pair_logits(module, texts, dev.triples)[0], dev.inside())
+    return {"slope": slope, "shift": shift}, evaluate(module)
