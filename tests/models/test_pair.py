@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from errata.models.network import KINDS
 from errata.models.pair import PairNetwork, Triple, open_pair
 from errata.models.text import Tokens
 from tiny_encoder import tiny_backbone, tiny_network
@@ -31,7 +32,7 @@ class Scripted:
         self.calls += 1
         scope, kind, start, end = self.told
         n, t = tokens.ids.shape
-        kinds, starts, ends = np.zeros((n, 3)), np.zeros((n, t)), np.zeros((n, t))
+        kinds, starts, ends = np.zeros((n, len(KINDS))), np.zeros((n, t)), np.zeros((n, t))
         kinds[:, kind], starts[:, start], ends[:, end] = 5, 5, 5
         return np.full(n, scope), kinds, starts, ends
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import errata
 from errata.errors import ConfigError
 from errata.training.loop import LoopSettings, seed_of, train
 
@@ -109,3 +115,60 @@ def test_frozen_parameters_stay_and_are_not_saved(tmp_path: Path) -> None:
 def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         LoopSettings(**wrong)
+
+
+def test_a_polite_kill_keeps_what_was_learnt(tmp_path: Path) -> None:
+    def killed_at_five(source: random.Random) -> Any:
+        killed_at_five.calls += 1  # type: ignore[attr-defined]
+        if killed_at_five.calls == 5:  # type: ignore[attr-defined]
+            os.kill(os.getpid(), signal.SIGTERM)
+        return batch_at(source)
+
+    killed_at_five.calls = 0  # type: ignore[attr-defined]
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        train(line(), killed_at_five, loss_of, SETTINGS, tmp_path / "run")
+    assert signal.getsignal(signal.SIGTERM) is before
+    state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    assert state["step"] == 4
+    module = line()
+    train(module, batch_at, loss_of, SETTINGS, tmp_path / "run")
+    through = line()
+    train(through, batch_at, loss_of, SETTINGS, tmp_path / "other")
+    assert weights(module) == weights(through)
+
+
+def test_two_processes_learn_the_same_weights_from_batches_of_their_own(tmp_path: Path) -> None:
+    script = tmp_path / "two.py"
+    script.write_text(
+        "import json, os, sys\nfrom pathlib import Path\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from test_loop import batch_at, line, loss_of, weights\n"
+        "from errata.training.loop import LoopSettings, train\n"
+        "folder, rank = Path(sys.argv[1]), os.environ['RANK']\n"
+        "module = line()\n"
+        "settings = LoopSettings(steps=40, batch=8, lr=0.1, warmup=2, evaluate_every=0)\n"
+        "train(module, batch_at, loss_of, settings, folder)\n"
+        "(folder / f'{rank}.json').write_text(json.dumps(weights(module)))\n"
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    env = os.environ | {
+        "PYTHONPATH": str(Path(errata.__file__).parents[1]), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true",
+        "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo",
+    }  # fmt: skip
+    runs = [
+        subprocess.Popen(
+            [sys.executable, str(script), str(tmp_path / "run")],
+            env=env | {"RANK": rank, "LOCAL_RANK": rank}, stderr=subprocess.PIPE, text=True,
+        )
+        for rank in "01"
+    ]  # fmt: skip
+    said = [run.communicate(timeout=300)[1] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], said
+    first, second = (json.loads((tmp_path / "run" / f"{rank}.json").read_text()) for rank in (0, 1))
+    alone = line()
+    train(alone, batch_at, loss_of, SETTINGS, tmp_path / "alone")
+    assert first == second  # the gradients were averaged
+    assert first != weights(alone)  # over two batches, not over one twice

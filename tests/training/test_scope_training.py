@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from errata.models.network import NetworkConfig, load_network, new_network
+from errata.errors import ConfigError, ModelError
+from errata.models.network import KINDS, NetworkConfig, load_network, load_weights, new_network, save_network
 from errata.models.text import Texts
 from errata.training.dev import DevPair, dev_figures, platt
 from errata.training.groups import Group, Inside
@@ -24,6 +25,7 @@ from errata.training.scope import (
     pair_batch,
     pair_loss,
     pair_scores,
+    train_scope,
 )
 from tiny_encoder import tiny_backbone
 
@@ -164,3 +166,32 @@ def test_one_command_trains_a_part_with_its_card(shape: str, backbone: Path, tmp
     calibration = NetworkConfig.read(saved).calibration
     assert set(calibration) == ({"slope", "shift", "whole"} if shape == "pair" else {"scale", "bias"})
     assert load_network(saved).config.shape == shape
+
+
+def test_yes_and_no_are_kinds_of_their_own(texts: Texts, backbone: Path) -> None:
+    asked = replace(
+        CAPITAL, inside=(Inside("is paris the capital", "yes", "Yes"), Inside("is x the capital", "no", "No"))
+    )
+    _, labels, kinds, starts, _ = pair_batch([asked], texts, settings(PAIR, backbone), random.Random(0))
+    assert sorted(kinds[labels == 1].tolist()) == [KINDS.index("yes"), KINDS.index("no")]
+    assert (starts == -100).all()
+
+
+def test_training_starts_from_a_trained_network(backbone: Path, tmp_path: Path) -> None:
+    old = new_network(replace(settings(PAIR, backbone).network))
+    with torch.no_grad():
+        old.kind.bias.copy_(torch.arange(5.0))
+    save_network(old, old.config, tmp_path / "old")
+    fresh = new_network(settings(PAIR, backbone).network)
+    load_weights(fresh, tmp_path / "old")
+    assert fresh.kind.bias.tolist() == [0, 1, 2, 3, 4]
+    with pytest.raises(ModelError, match="do not fit"):
+        load_weights(new_network(settings(DUAL, backbone).network), tmp_path / "old")
+
+
+def test_a_dual_network_cannot_check_facts(backbone: Path, tmp_path: Path) -> None:
+    chosen = replace(settings(DUAL, backbone), problem="fact_check")
+    with pytest.raises(ConfigError, match="reads pairs"):
+        train_scope(chosen, tmp_path / "run", tmp_path)
+    with pytest.raises(ConfigError, match="qa_hard, fact_check"):
+        replace(PAIR, problem="qa_hrd")

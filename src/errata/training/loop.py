@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 import logging
 import random
+import signal
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -113,39 +116,57 @@ def train(
     began = last = time.monotonic()
     done, counted = start, 0
     try:
-        for step in range(start + 1, settings.steps + 1):
-            batch = batch_at(seed_of(settings.seed, step, accelerator.process_index))
-            with accelerator.autocast():
-                losses = loss_of(wrapped, batch)
-            accelerator.backward(losses["loss"])
-            accelerator.clip_grad_norm_(trained, settings.clip)
-            optimizer.step()
-            scheduler.step()
-            optimizer.zero_grad(set_to_none=True)
-            done, counted = step, counted + 1
-            for name, value in losses.items():
-                sums[name] = sums.get(name, 0.0) + float(value.detach())
-            if step % 50 == 0 or step == settings.steps:
-                now = time.monotonic()
-                state.row(
-                    {"step": step, "seconds_a_step": (now - last) / counted}
-                    | {name: value / counted for name, value in sums.items()}
-                )
-                sums, last, counted = {}, now, 0
-            if settings.evaluate_every and evaluate and step % settings.evaluate_every == 0:
-                state.judge(step, module, evaluate)
-                last = time.monotonic()
-            if step % settings.save_every == 0:
-                state.save(step, module, optimizer, scheduler)
-            spent = settings.minutes and time.monotonic() - began > settings.minutes * 60
-            if spent or (settings.patience and state.stale >= settings.patience):
-                break
+        with _termination():
+            for step in range(start + 1, settings.steps + 1):
+                batch = batch_at(seed_of(settings.seed, step, accelerator.process_index))
+                with accelerator.autocast():
+                    losses = loss_of(wrapped, batch)
+                accelerator.backward(losses["loss"])
+                accelerator.clip_grad_norm_(trained, settings.clip)
+                optimizer.step()
+                scheduler.step()
+                optimizer.zero_grad(set_to_none=True)
+                done, counted = step, counted + 1
+                for name, value in losses.items():
+                    sums[name] = sums.get(name, 0.0) + float(value.detach())
+                if step % 50 == 0 or step == settings.steps:
+                    now = time.monotonic()
+                    state.row(
+                        {"step": step, "seconds_a_step": (now - last) / counted}
+                        | {name: value / counted for name, value in sums.items()}
+                    )
+                    sums, last, counted = {}, now, 0
+                if settings.evaluate_every and evaluate and step % settings.evaluate_every == 0:
+                    state.judge(step, module, evaluate)
+                    last = time.monotonic()
+                if step % settings.save_every == 0:
+                    state.save(step, module, optimizer, scheduler)
+                spent = settings.minutes and time.monotonic() - began > settings.minutes * 60
+                if spent or (settings.patience and state.stale >= settings.patience):
+                    break
     finally:  # an interrupt keeps what was learnt
         state.save(done, module, optimizer, scheduler)
     if evaluate and (not settings.evaluate_every or done % settings.evaluate_every):
         state.judge(done, module, evaluate)
     state.restore_best(module)
     return state.rows
+
+
+@contextmanager
+def _termination() -> Iterator[None]:
+    """A polite kill (SIGTERM) interrupts like Ctrl-C meanwhile, so that it too keeps what was learnt."""
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # only it may set handlers
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _rate(step: int, settings: LoopSettings) -> float:
