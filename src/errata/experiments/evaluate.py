@@ -202,7 +202,7 @@ def evaluate_problem(
             said = list(file.through(rest))
     finally:
         subject.memory.close()
-    figures = scores(said, first.whole, seed, asker.forcing.note)
+    figures = scores(said, first.whole, seed, _note(said, first.whole, asker.forcing))
     run["config"] |= _told(said, first.whole, asker)
     return Report(**run, **figures, seconds=round(time.perf_counter() - started, 2))
 
@@ -233,11 +233,12 @@ def _load(problem: str | Problem, split: str, data: str | Path | None, seed: int
 
 def _sample(whole: Problem, k: int | None, limit: int | None, seed: int) -> _Sample:
     """The problem in batches of k, or all at once."""
-    if k is None:
+    apart = APART.get(whole.name, "")
+    if k is None or (k == len(whole.cases) and not apart):
         return _Sample(seed, whole, (whole.limited(limit, seed),))
     if not 1 <= k <= len(whole.cases):
         raise ConfigError(f"{whole.name} has {len(whole.cases)} edits, not {k}", key="edits")
-    parts = in_batches(whole, k, seed=seed, apart=APART.get(whole.name, ""))
+    parts = in_batches(whole, k, seed=seed, apart=apart)
     return _Sample(seed, whole, limited(parts, limit, seed))
 
 
@@ -318,6 +319,13 @@ def _config(subject: Serac, sample: _Sample, forcing: Forcing, asked: dict[str, 
         "version": __version__,
         "numpy": np.__version__,
     }
+
+
+def _note(said: Sequence[Row], problem: Problem, forcing: Forcing) -> str:
+    """What teacher forcing was in this run."""
+    inside, _ = counted(said, problem)
+    forced = sum(forcing.forced(fired=row.matched is not None) for row in inside)
+    return f"{forcing.note}; {forced:,} of {len(inside):,} inputs in scope were forced"
 
 
 def _told(said: Sequence[Row], problem: Problem, asker: Asker) -> dict[str, Any]:

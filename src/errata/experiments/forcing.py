@@ -69,7 +69,7 @@ class Forcing:
 
     @property
     def note(self) -> str:
-        """What was forced and what was not, in words."""
+        """What is forced and what is not, in words."""
         base, under = self._names
         if not self.possible:
             return f"neither the base model ({base}) nor the counterfactual model ({under}) tells token likelihoods"
@@ -78,6 +78,10 @@ class Forcing:
         if self._under is None:
             return f"the counterfactual model ({under}) writes no tokens: its answers are compared as generated"
         return "base and counterfactual model are teacher-forced; out of scope the base's own answer is the target"
+
+    def forced(self, *, fired: bool) -> bool:
+        """Whether the answer of an input is forced: where an edit fired, and where none did."""
+        return (self._under if fired else self._base) is not None
 
     def right(self, asked: Sequence[Asked]) -> list[bool]:
         """Per input whether the one that answered it would write what is due; as generated where it cannot be forced.
