@@ -91,6 +91,20 @@ def tiny_bart(path: Path) -> Path:
     return _save(_spread(module), tokenizer, path)
 
 
+def tiny_blenderbot(path: Path) -> Path:
+    """A BlenderbotSmall with 64 absolute positions, whose decoder starts with the begin token."""
+    from transformers import BlenderbotSmallConfig, BlenderbotSmallForConditionalGeneration
+
+    _seed()
+    tokenizer = words_tokenizer("t5")
+    sizes = {"d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "max_position_embeddings": 64}
+    sizes |= {"encoder_attention_heads": 4, "decoder_attention_heads": 4}
+    sizes |= {"encoder_ffn_dim": 64, "decoder_ffn_dim": 64}
+    ends = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
+    config = BlenderbotSmallConfig(vocab_size=len(tokenizer), **sizes, **ends, forced_eos_token_id=2)
+    return _save(_spread(BlenderbotSmallForConditionalGeneration(config)), tokenizer, path)
+
+
 def tiny_gpt2(path: Path) -> Path:
     """A causal model with 64 absolute positions, no chat template and no pad token."""
     from transformers import GPT2Config, GPT2LMHeadModel

@@ -101,7 +101,7 @@ def twin(case: int, subject: str, target: str, rephrase: str, neighbour: str) ->
 
 
 def counterfact_data(folder: Path) -> Path:
-    """Three subjects, one of them twice, and a dev file that shares one of them."""
+    """Three subjects, one of them twice, a dev file that shares one of them, and a train file that shares none."""
     test = [
         twin(4, "Arbon", "Lima", "The mayor left in May. Arbon is a twin city of", "Derby is a twin city of"),
         twin(7, "Arbon", "Quito", "Arbon's twin city is known for", "Leeds is a twin city of"),
@@ -114,4 +114,7 @@ def counterfact_data(folder: Path) -> Path:
     ]
     write(folder / "counterfact" / "edit.json", test)
     write(folder / "counterfact" / "val.json", dev)
+    write(
+        folder / "counterfact" / "train.json", [twin(3, "Eger", "Oslo", "Eger is known for", "Ulm is a twin city of")]
+    )
     return folder

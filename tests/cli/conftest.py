@@ -21,10 +21,12 @@ class Cli:
 
     def __init__(self, memory: Path) -> None:
         self.memory = memory
+        self.environment: dict[str, str | None] = {
+            "ERRATA_MEMORY": str(memory), "ERRATA_MODEL": "echo", "ERRATA_DEBUG": "", "COLUMNS": "120"
+        }  # fmt: skip
 
     def __call__(self, *args: str, code: int = 0, input: str | None = None) -> Result:
-        environment = {"ERRATA_MEMORY": str(self.memory), "ERRATA_MODEL": "echo", "ERRATA_DEBUG": "", "COLUMNS": "120"}
-        result = CliRunner().invoke(main, list(args), input=input, env=environment)
+        result = CliRunner().invoke(main, list(args), input=input, env=self.environment)
         assert result.exit_code == code, (result.exit_code, result.stdout, result.stderr, result.exception)
         return result
 

@@ -290,6 +290,33 @@ def test_train_evaluate_and_bench_call_what_they_should(
     cli("evaluate", "no-such-problem", code=2)
 
 
+def test_evaluate_takes_the_presets_model_unless_one_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+
+    class Told:
+        details = {"components": [{"side": "in", "hard": True, "count": 3, "scope": 0.5, "answer": None}]}
+
+        def to_json(self) -> dict[str, Any]:
+            return {"es": 0.5, "by_kind": {}}
+
+    def evaluate_problem(problem: str, **options: Any) -> Told:
+        asked.update(options, problem=problem)
+        return Told()
+
+    monkeypatch.setattr("errata.experiments.evaluate.evaluate_problem", evaluate_problem)
+    assert cli.json("evaluate", "qa", "--edits", "10", "--seeds", "3", "--preset", "paper") == {
+        "es": 0.5,
+        "by_kind": {},
+    }
+    assert (asked["edits"], asked["seeds"], asked["preset"]) == ("10", 3, "paper")
+    assert asked["model"] == "echo", "ERRATA_MODEL names it"
+    monkeypatch.setattr(cli, "environment", {**cli.environment, "ERRATA_MODEL": None})
+    assert "0.5" in cli("evaluate", "qa", "--components").stdout
+    assert (asked["model"], asked["preset"], asked["components"]) == (None, "mini", True)
+    cli("evaluate", "qa", "--model", "mini")
+    assert asked["model"] == "mini"
+
+
 def test_every_bench_is_offered() -> None:
     from errata.cli.train import BENCHES
     from errata.experiments import bench

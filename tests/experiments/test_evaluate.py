@@ -130,7 +130,7 @@ def test_a_base_that_is_not_constant_is_told(tmp_path: Path, caplog: pytest.LogC
 
 def test_an_interruption_leaves_what_there_is(tmp_path: Path) -> None:
     def stop(what: str, done: int, total: int) -> None:
-        if what == "out of scope":
+        if done == total:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -145,9 +145,8 @@ def test_rows_have_a_place_by_default(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (tmp_path / "results" / "made_up-serac-OverlapScope-echo-2-seed3.jsonl").exists()
 
 
-def test_a_sample_of_the_edits(tmp_path: Path) -> None:
+def test_a_limit_and_a_number_as_text(tmp_path: Path) -> None:
     report = evaluated(PROBLEM, tmp_path, edits=1, seed=1)
-    assert report.edits == 1
     assert report.to_json()["es"] == evaluated(PROBLEM, tmp_path, edits="1", seed=1).es
     assert evaluated(PROBLEM, tmp_path, edits="all", limit=1).by_kind["rephrase"]["n"] == 1
 
@@ -156,6 +155,143 @@ def test_qa_by_name(tmp_path: Path) -> None:
     report = evaluated("qa", tmp_path, data=tiny_data(tmp_path / "data"))
     assert (report.problem, report.edits, report.n_in) == ("qa", 2, 2)
     assert report.by_kind["nq"]["n"] == 2
+
+
+# batches of k
+
+
+def four(*, shared: int = 5) -> Problem:
+    """Four edits of one rephrase each; gamma's near miss is beta's own question, but for case."""
+    names = ("alpha", "beta", "gamma", "delta")
+    near = {"gamma": (Unlabelled("Who directed beta", "same_subject", hard=True),)}
+    return Problem(
+        name="made_up",
+        split="test",
+        cases=tuple(
+            EditCase(
+                Edit(prompt=f"who directed {name}", target=name.title(), id=name),
+                (Labelled(f"so who directed {name}", name.title(), "rephrase"),),
+                near.get(name, ()),
+            )
+            for name in names
+        ),
+        shared=tuple(Unlabelled(f"how far is place {n}", "nq") for n in range(shared)),
+    )
+
+
+def test_one_batch_at_a_time_is_in_memory(tmp_path: Path) -> None:
+    """Alone each question is 2 of 4 words from the other edits' (0.5 fires): so only the own batch may answer."""
+    report = evaluated(four(), tmp_path, edits=1, seed=2)
+    _, rows = read_rows(tmp_path / "rows.jsonl")
+    assert (report.edits, report.n_in, report.es) == (1, 4, 1.0)
+    assert {row["batch"] for row in rows} == {0, 1, 2, 3}
+    for row in rows:
+        assert row["nearest"] in {one["edit"] for one in rows if one["batch"] == row["batch"] and one["side"] == "in"}
+    assert sorted(row["input"] for row in rows if row["kind"] == "nq") == [f"how far is place {n}" for n in range(5)]
+    near = [row for row in rows if row["kind"] == "same_subject"]
+    assert [(row["edit"], row["matched"]) for row in near] == [("gamma", "gamma")], "2 of 4 words: it fires"
+    assert report.dd == pytest.approx(1 / 6)
+
+
+def test_a_near_miss_that_an_edit_of_the_batch_answers_is_not_asked(tmp_path: Path) -> None:
+    met = 0
+    for seed in range(8):
+        report = evaluated(four(), tmp_path, edits=2, seed=seed)
+        _, rows = read_rows(tmp_path / "rows.jsonl")
+        batch = {row["edit"]: row["batch"] for row in rows if row["side"] == "in"}
+        together = batch["gamma"] == batch["beta"]
+        assert report.n_out == 5 + (not together)
+        met += together
+    assert 0 < met < 8
+
+
+def test_what_fills_no_batch_is_left_and_told(tmp_path: Path) -> None:
+    report = evaluated(four(), tmp_path, edits=3)
+    assert (report.edits, report.n_in) == (3, 3)
+    told = report.config
+    assert (told["batches"], told["edits_measured"], told["edits_left"]) == (1, 3, 1)
+    assert (told["distinct_in"], told["distinct_out"]) == (3, report.n_out)
+    whole = evaluated(four(), tmp_path, edits=4)
+    assert (whole.edits, whole.config["batches"], whole.n_out) == (4, 1, 6), "all of them: at once, as with 'all'"
+
+
+class Counts(OverlapScope):
+    """Counts how often edits are encoded."""
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+
+    def encode_edits(self, edits: Any) -> Any:
+        self.calls.append(len(edits))
+        return super().encode_edits(edits)
+
+
+def test_edits_are_encoded_together_and_once(tmp_path: Path) -> None:
+    scope = Counts()
+    evaluate_problem(
+        four(), scope=scope, counterfactual=SaysTarget(), model=EchoModel(), rows=tmp_path / "rows.jsonl", edits=1
+    )
+    assert [calls for calls in scope.calls if calls] == [4]
+
+
+# seeds
+
+
+def test_seeds_repeat_the_run_and_the_figures_are_their_means(tmp_path: Path) -> None:
+    report = evaluated(four(), tmp_path, edits=2, seed=3, seeds=4)
+    _, rows = read_rows(tmp_path / "rows.jsonl")
+    assert [one["seed"] for one in report.config["by_seed"]] == [3, 4, 5, 6]
+    for told in report.config["by_seed"]:
+        alone = evaluated(four(), tmp_path, edits=2, seed=told["seed"])
+        assert (told["es"], told["dd"], told["n_out"]) == (alone.es, alone.dd, alone.n_out)
+    figures = [one["dd"] for one in report.config["by_seed"]]
+    assert report.dd == pytest.approx(sum(figures) / 4) and len(set(figures)) > 1
+    assert report.n_in == sum(1 for row in rows if row["side"] == "in") == 16
+    assert {row["seed"] for row in rows} == {3, 4, 5, 6}
+    assert report.es_ci == evaluated(four(), tmp_path, edits=2, seed=3).es_ci, "asking an edit again is no new edit"
+
+
+def test_the_seed_reaches_the_loader(tmp_path: Path) -> None:
+    """The mill's page has two edits: "all" takes one of them by the seed, batches take both, one after the other."""
+    data = fact_check_data(tmp_path / "data", test=mill())
+    options: dict[str, Any] = {"model": EchoModel(), "rows": tmp_path / "rows.jsonl", "scope": OverlapScope()}
+    options |= {"data": data, "counterfactual": SaysTrue()}
+    evaluate_problem("fact_check", **options, seeds=8)
+    _, rows = read_rows(tmp_path / "rows.jsonl")
+    assert len({row["edit"] for row in rows}) == 2
+    report = evaluate_problem("fact_check", **options, edits=1)
+    assert (report.edits, report.config["batches"], report.n_in) == (1, 2, 4)
+    with pytest.raises(ConfigError, match="has no 2 edits whose scopes keep apart; 1 were found"):
+        evaluate_problem("fact_check", **options, edits=2)
+
+
+# part by part
+
+
+def test_components_by_hand(tmp_path: Path) -> None:
+    """As in the first test, but the counterfactual model is asked whatever the scope classifier says.
+
+    "alpha" is told from no edit (scope wrong) and answered rightly under its own. Out of scope the base says each text
+    again; under the nearest edit its target is said, which is the base's answer for "the beta" alone.
+    """
+    base = EchoModel({"who directed the beta": "Ann Lee"})
+    report = evaluated(PROBLEM, tmp_path, model=base, components=True)
+    assert report.details["components"] == [
+        {"side": "in", "hard": False, "count": 2, "scope": 1.0, "answer": 1.0},
+        {"side": "in", "hard": True, "count": 1, "scope": 0.0, "answer": 1.0},
+        {"side": "out", "hard": False, "count": 1, "scope": 1.0, "answer": 0.0},
+        {"side": "out", "hard": True, "count": 3, "scope": 0.0, "answer": pytest.approx(1 / 3)},
+    ]
+    _, rows = read_rows(tmp_path / "rows.jsonl")
+    told = {row["input"]: (row["expected"], row["answer"], row["given"]) for row in rows}
+    assert told["alpha"] == ("Beetles", "alpha", "Beetles")
+    assert told["how far is the moon"] == ("how far is the moon", "how far is the moon", told["how far is the moon"][2])
+    assert told["how far is the moon"][2] in ("Beetles", "Ann Lee")
+    assert told["which family does alpha belong to"][2] is None, "a kind that is not counted"
+    plain = evaluated(PROBLEM, tmp_path, model=base)
+    assert (plain.es, plain.dd) == (report.es, report.dd)
+    assert [one["answer"] for one in plain.details["components"]] == [None] * 4
+    assert [one["scope"] for one in plain.details["components"]] == [1.0, 0.0, 1.0, 0.0]
 
 
 class SaysTrue(SaysTarget):
@@ -194,6 +330,10 @@ def test_counterfact_by_name(tmp_path: Path) -> None:
         ({"editor": "mend"}, "accepted: serac"),
         ({"edits": "many"}, "a number or 'all'"),
         ({"edits": 3}, "has 2 edits, not 3"),
+        ({"edits": 0}, "has 2 edits, not 0"),
+        ({"seeds": 0}, "seeds must be 1 or more"),
+        ({"model": None, "preset": "maxi"}, "accepted: mini, paper"),
+        ({"model": None, "preset": "paper"}, "no base is published for 'made_up'"),
     ],
 )
 def test_wrong_wishes_are_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:

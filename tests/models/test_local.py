@@ -153,6 +153,16 @@ def test_causal_likelihoods_are_the_modules_own_loss(models: dict[str, LocalMode
 
 
 @pytest.mark.parametrize("name", WRITERS)
+def test_target_matches_are_where_the_likeliest_token_is_the_targets(models: dict[str, LocalModel], name: str) -> None:
+    model = models[name]
+    found = model.target_matches(PROMPTS, TARGETS)
+    rows, ids = model.token_log_probs(PROMPTS, TARGETS), model.target_ids(PROMPTS, TARGETS)
+    for matches, row, tokens in zip(found, rows, ids, strict=True):
+        assert matches.dtype == np.bool_ and len(matches) == len(tokens)
+        assert [bool(one) for one in matches] == [int(row[at].argmax()) == tokens[at] for at in range(len(tokens))]
+
+
+@pytest.mark.parametrize("name", WRITERS)
 def test_likelihoods_do_not_depend_on_the_batch(models: dict[str, LocalModel], name: str) -> None:
     together = models[name].token_log_probs(PROMPTS, TARGETS)
     for prompt, target, scores in zip(PROMPTS, TARGETS, together, strict=True):

@@ -12,7 +12,7 @@ from errata.errors import ConfigError
 from errata.problems.cases import DATA, Problem
 from errata.problems.counterfact import is_paraphrase, load_counterfact, subject
 from errata.problems.held_out import normalise, runs
-from tiny_problems import counterfact_data
+from tiny_problems import counterfact_data, twin, write
 
 real = pytest.mark.skipif(not os.environ.get(DATA), reason=f"{DATA} is not set: the public data is not at hand")
 
@@ -51,6 +51,24 @@ def test_dev_has_no_subject_of_the_test(tmp_path: Path) -> None:
     problem = load_counterfact(counterfact_data(tmp_path), split="dev")
     assert [case.edit.meta["subject"] for case in problem.cases] == ["Dover"]
     assert dict(problem.notes)["records dropped: the subject is in the test"] == 1
+
+
+def test_no_subject_was_trained_on(tmp_path: Path) -> None:
+    """Arbon's two records go, and with them what its edit kept out: a neighbour about Arbon."""
+    counterfact_data(tmp_path)
+    trained = [twin(3, "arbon", "Oslo", "Arbon is known for", "Ulm is a twin city of")]
+    write(tmp_path / "counterfact" / "train.json", trained)
+    problem = load_counterfact(tmp_path)
+    assert [case.edit.meta["subject"] for case in problem.cases] == ["Bergen", "Cadiz"]
+    assert [[one.text for one in case.out_of_scope] for case in problem.cases] == [
+        ["Where is Arbon? It is a twin city of"],
+        ["Derby is a twin city of"],
+    ]
+    assert dict(problem.notes) == {"records dropped: the subject is trained on": 2}
+    trained += [twin(5, name, "Oslo", "x", "y") for name in ("Bergen", "Cadiz")]
+    write(tmp_path / "counterfact" / "train.json", trained)
+    with pytest.raises(ConfigError, match="no record whose subject is not in counterfact/train.json"):
+        load_counterfact(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -116,15 +134,15 @@ def problem() -> Problem:
 
 @real
 def test_the_counts(problem: Problem) -> None:
-    assert len(problem.cases) == 3_923
+    assert len(problem.cases) == 3_690
     assert Counter(one.kind for case in problem.cases for one in case.in_scope) == {
-        "same": 3_923,
-        "open_ended": 3_270,
-        "rephrase": 653,
+        "same": 3_690,
+        "open_ended": 3_083,
+        "rephrase": 607,
     }
-    assert Counter(one.kind for case in problem.cases for one in case.out_of_scope) == {"neighbourhood": 3_336}
+    assert Counter(one.kind for case in problem.cases for one in case.out_of_scope) == {"neighbourhood": 3_224}
     dev = load_counterfact(split="dev")
-    assert len(dev.cases) == 1_840
+    assert len(dev.cases) == 1_752
     assert {subject(dict(case.edit.meta)) for case in dev.cases}.isdisjoint(
         subject(dict(case.edit.meta)) for case in problem.cases
     )

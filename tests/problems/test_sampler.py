@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from errata.edit import Edit
 from errata.errors import ConfigError
 from errata.problems.cases import DATA, EditCase, Labelled, Problem, Unlabelled
 from errata.problems.fact_check import load_fact_check
-from errata.problems.sampler import OTHER_EDIT, Item, batches, compared
+from errata.problems.qa import load_qa
+from errata.problems.sampler import OTHER_EDIT, Item, batches, compared, limited, split
 from errata.problems.sentiment import load_sentiment
 
 real = pytest.mark.skipif(not os.environ.get(DATA), reason=f"{DATA} is not set: the public data is not at hand")
@@ -223,3 +225,94 @@ def test_batches_of_five_of_sentiment() -> None:
     found = list(batches(load_sentiment(), 5))
     assert len(found) == 83
     assert {item.outside.kind for batch in found for item in batch} == {"other_topic", OTHER_EDIT}
+
+
+# whole problems in batches
+
+
+def asked(part: Problem) -> list[str]:
+    return [one.text for case in part.cases for one in case.out_of_scope] + [one.text for one in part.shared]
+
+
+def test_a_problem_is_split_into_batches_with_all_their_inputs() -> None:
+    """Seven edits make two batches of three; their inputs stay whole, and five shared ones are dealt out in turn."""
+    letters = replace(LETTERS, shared=tuple(Unlabelled(f"far {n}", "nq") for n in range(5)))
+    parts = split(letters, 3, seed=4)
+    assert [len(part.cases) for part in parts] == [3, 3]
+    held = [case for part in parts for case in part.cases]
+    assert len({case.edit.id for case in held}) == 6 and all(case in letters.cases for case in held)
+    assert sorted(len(part.shared) for part in parts) == [2, 3]
+    assert sorted(one.text for part in parts for one in part.shared) == [f"far {n}" for n in range(5)]
+    assert (parts[0].name, parts[0].success, parts[0].data_hash) == ("made_up", letters.success, letters.data_hash)
+    assert split(letters, 3, seed=4) == parts != split(letters, 3, seed=5)
+
+
+def test_what_is_in_the_scope_of_a_batchs_edit_is_not_asked_of_it() -> None:
+    """a's own out-of-scope input is b's question, and so is a shared one; apart from b both can be asked."""
+    near = case("a", ["x"], ["Is it, B one?"])
+    two = problem(near, case("b", ["is it b ONE"]), shared=["is it B one", "far"])
+    [both] = split(two, 2)
+    assert asked(both) == ["far"]
+    for seed in range(5):
+        alone = {part.cases[0].edit.id: asked(part) for part in split(two, 1, seed=seed)}
+        assert "Is it, B one?" in alone["a"] and "is it B one" in alone["a"]
+        assert alone["b"] in ([], ["far"]), "dealt in turn: one each, unless the turn was a's"
+
+
+def test_edits_that_must_keep_apart_are_split_so() -> None:
+    of_a = [case(f"a{n}", [f"a {n}"], group="a") for n in range(3)]
+    pages = problem(*of_a, case("b", ["b"], group="b"), case("c", ["c"], group="c"))
+    for seed in range(10):
+        parts = split(pages, 2, seed=seed, apart="group")
+        assert len(parts) in (1, 2), "b and c may meet, and then all that is left is of one page"
+        assert all(len({one.edit.meta["group"] for one in part.cases}) == 2 for part in parts)
+    with pytest.raises(ConfigError, match="has no 4 edits whose scopes keep apart; 3 were found"):
+        split(pages, 4, apart="group")
+    with pytest.raises(ConfigError, match="k must be 1 or more"):
+        split(pages, 0)
+
+
+def test_a_limit_holds_over_all_batches() -> None:
+    parts = split(LETTERS, 2, seed=1)
+    few = limited(parts, 2, seed=1)
+    assert [[one.edit for one in part.cases] for part in few] == [[one.edit for one in part.cases] for part in parts]
+    assert sum(len(one.in_scope) for part in few for one in part.cases) == 2
+    assert sum(len(one.out_of_scope) for part in few for one in part.cases) == 2
+    assert sum(len(part.shared) for part in few) == 1
+    assert limited(parts, None, seed=1) == parts
+
+
+@settings(max_examples=200, deadline=None)
+@given(problems(), st.integers(1, 4), st.integers(0, 9))
+def test_the_promises_of_splitting(made: Problem, k: int, seed: int) -> None:
+    try:
+        parts = split(made, k, seed=seed)
+    except ConfigError:
+        return  # not one batch can be made
+    held = [one.edit.id for part in parts for one in part.cases]
+    assert len(held) == len(set(held)) == k * len(parts)
+    for part in parts:
+        scopes = [{compared(one.edit.prompt)} | {compared(text.text) for text in one.in_scope} for one in part.cases]
+        assert sum(map(len, scopes)) == len(set().union(*scopes))
+        assert set().union(*scopes).isdisjoint(map(compared, asked(part)))
+    dealt = [one for part in parts for one in part.shared]
+    assert len({id(one) for one in dealt}) == len(dealt) <= len(made.shared)
+
+
+@real
+def test_batches_of_ten_of_qa_ask_over_5000_distinct_inputs() -> None:
+    whole = load_qa()
+    parts = split(whole, 10)
+    assert len(parts) == 58
+    counted = [one for part in parts for case in part.cases for one in case.out_of_scope if one.kind not in part.apart]
+    counted += [one for part in parts for one in part.shared]
+    assert len({compared(one.text) for one in counted}) > 7_500
+
+
+@real
+def test_fact_check_in_batches_asks_every_claim_of_an_edit() -> None:
+    whole = load_fact_check(every=True)
+    parts = split(whole, 10, apart="page_group")
+    assert len(parts) == 197
+    for part in parts:
+        assert len({one.edit.meta["page_group"] for one in part.cases}) == 10

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from errata.cli.output import emit, table
 from errata.cli.session import Session, quiet, shared
@@ -50,11 +51,17 @@ def _figures(figures: Mapping[str, Any]) -> None:
 
 @click.command("evaluate")
 @click.argument("problem")
-@click.option("--edits", default=None, metavar="N|all", help="How many edits are in memory at once; all otherwise.")
+@click.option("--edits", default=None, metavar="N|all",
+              help="Batches of N edits, one at a time in memory; all edits at once otherwise.")  # fmt: skip
 @click.option("--editor", default="serac", show_default=True, help="The editor.")
 @click.option("--split", default="test", show_default=True, help="Of the data.")
 @click.option("--limit", type=click.IntRange(min=1), default=None, help="At most so many inputs of each kind.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of samples and intervals.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of what is drawn, batches and intervals.")
+@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True,
+              help="Repeat with so many sampling seeds, from --seed on.")  # fmt: skip
+@click.option("--components", is_flag=True, help="Also measure the counterfactual model alone, by split.")
+@click.option("--preset", type=click.Choice(("mini", "paper")), default="mini", show_default=True,
+              help="The bundled base model, or the one of the published figures; --model names another.")  # fmt: skip
 @click.option("--rows", type=click.Path(dir_okay=False, path_type=Path), default=None,
               help="File for every answer; one in results/ otherwise.")  # fmt: skip
 @click.option("--data", type=click.Path(file_okay=False, path_type=Path), envvar="ERRATA_DATA", default=None,
@@ -62,16 +69,17 @@ def _figures(figures: Mapping[str, Any]) -> None:
 @shared(memory=False, parts=True)
 def evaluate_verb(
     session: Session, problem: str, edits: str | None, editor: str, split: str, limit: int | None, seed: int,
-    rows: Path | None, data: Path | None,
+    seeds: int, components: bool, preset: str, rows: Path | None, data: Path | None,
 ) -> None:  # fmt: skip
     """Measure edit success and drawdown on PROBLEM (qa, qa_hard, fact_check, counterfact); --json ends with it."""
     quiet()
     from errata.experiments.evaluate import evaluate_problem
 
+    named = click.get_current_context().get_parameter_source("model") is not ParameterSource.DEFAULT
     report = evaluate_problem(
-        problem, editor=editor, scope=session.scope, model=session.model, counterfactual=session.counterfactual,
-        edits=edits, split=split, seed=seed, limit=limit, rows=rows, runtime=session.runtime, data=data,
-        progress=_progress,
+        problem, editor=editor, scope=session.scope, model=session.model if named else None, preset=preset,
+        counterfactual=session.counterfactual, edits=edits, split=split, seed=seed, seeds=seeds, limit=limit,
+        components=components, rows=rows, runtime=session.runtime, data=data, progress=_progress,
     )  # fmt: skip
     figures = report.to_json()
     if session.json:
@@ -81,6 +89,12 @@ def evaluate_verb(
     _figures({name: value for name, value in flat.items() if value is not None})
     kinds = [(name, *(kind.get(key) for key in ("n", "es", "dd"))) for name, kind in figures["by_kind"].items()]
     table(("kind", "n", "es", "dd"), kinds)
+    if components:
+        parts = [
+            (line["side"], "hard" if line["hard"] else "easy", line["count"], line["scope"], line["answer"])
+            for line in report.details["components"]
+        ]
+        table(("side", "split", "n", "scope", "answer"), parts)
 
 
 @click.command("bench")

@@ -1,38 +1,40 @@
 """Measure an editor on a problem: edit success, drawdown, and every answer behind them as a row.
 
-All edits are in memory at once, and every input takes the editor's one path. Tuning has no place here: what is
-read is test data.
+All edits are in memory at once, or k at a time in batches, as in the papers' tables; every input takes the editor's one
+path. Tuning has no place here: what is read is test data.
 """
 
 from __future__ import annotations
 
-import logging
-import random
+import inspect
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
-from errata import metrics
 from errata._version import __version__
 from errata.counterfactual import Counterfactual
-from errata.edit import Answer, Decision
 from errata.editors.serac import Serac, wrap
 from errata.errors import ConfigError
+from errata.experiments.asking import Asker, Progress
+from errata.experiments.forcing import Forcing
+from errata.experiments.presets import MINI, preset_model
 from errata.experiments.rows import RowFile, commit
-from errata.experiments.scoring import Row, scores
+from errata.experiments.scoring import Row, by_seed, counted, scores
+from errata.memory.sqlite import SqliteMemory
 from errata.models import Model
-from errata.problems.cases import Labelled, Problem, Unlabelled
+from errata.problems.cases import Problem
 from errata.problems.counterfact import load_counterfact
 from errata.problems.fact_check import load_fact_check
 from errata.problems.qa import load_qa
 from errata.problems.qa_hard import load_qa_hard
+from errata.problems.sampler import compared, limited
+from errata.problems.sampler import split as in_batches
 from errata.scope import Scope
-
-log = logging.getLogger(__name__)
 
 PROBLEMS: dict[str, Callable[..., Problem]] = {
     "qa": load_qa,
@@ -40,10 +42,9 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "fact_check": load_fact_check,
     "counterfact": load_counterfact,
 }
+APART = {"fact_check": "page_group", "sentiment": "topic"}
+"""Of whose edits no two of a batch may share a value of their `meta`, and which."""
 EDITORS = ("serac",)
-CHUNK = 64
-CHECKED = 50
-"""Out-of-scope inputs on which no edit fired that are answered twice, by the editor and by the base alone."""
 KEYS = (
     "problem",
     "editor",
@@ -67,10 +68,6 @@ KEYS = (
     "seconds",
 )
 
-T = TypeVar("T")
-Progress = Callable[[str, int, int], None]
-"""Told what is being done, how much of it is, and how much there is."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
@@ -82,8 +79,8 @@ class Report:
         scope: the scope classifier's name.
         model: the base model's name.
         edits: how many were in memory at once.
-        n_in: inputs that edit success counts.
-        n_out: inputs that drawdown counts.
+        n_in: how often an input that edit success counts was asked, over all seeds.
+        n_out: the same of drawdown.
         es: edit success, exact match on generated text.
         es_ci: its interval.
         dd: drawdown, exact match with the base's own answer.
@@ -91,13 +88,14 @@ class Report:
         easy: n_in, es, n_out, dd of the easy inputs.
         hard: the same of the hard ones.
         by_kind: every kind, counted or not.
-        teacher_forced: None, not measured yet.
+        teacher_forced: `es`, `n_in`, `dd`, `n_out` as SERAC's released code counts them, and a `note`;
+            None where neither part tells token likelihoods.
         seed: of sampling and bootstrap.
         config: everything that the figures depend on.
         data_hash: over the files read.
         commit: of the code, None outside a checkout.
         seconds: wall time.
-        details: scope precision and recall, reliability; not part of the JSON.
+        details: scope precision and recall, reliability, and the accuracy of either part by split; not in the JSON.
     """
 
     problem: str
@@ -132,12 +130,15 @@ def evaluate_problem(
     *,
     editor: str = "serac",
     scope: str | Scope = "cascade",
-    model: str | Model = "mini",
+    model: str | Model | None = None,
+    preset: str = MINI,
     counterfactual: str | Counterfactual | None = None,
     edits: int | str | None = None,
     split: str = "test",
     seed: int = 0,
+    seeds: int = 1,
     limit: int | None = None,
+    components: bool = False,
     rows: Path | None = None,
     runtime: str = "auto",
     data: str | Path | None = None,
@@ -145,58 +146,100 @@ def evaluate_problem(
 ) -> Report:
     """Put a problem's edits into an editor, ask everything, and score the answers.
 
+    With `edits=k` the problem's edits are split into batches of k, of which one at a time is in memory; it is asked its
+    own inputs and its share of the others (`problems.sampler.split`). All batches' rows make one report.
+
     Args:
         problem: a name of `PROBLEMS`, or a problem already loaded.
         editor: "serac".
         scope: "cascade", "dual", "cross", or a scope classifier.
-        model: the base model, or its name.
+        model: the base model, or its name; None takes the preset's.
+        preset: "mini" or "paper", see `experiments.presets`.
         counterfactual: what answers in scope; None is the shipped reader.
-        edits: how many, a seeded sample; None or "all" for all of them.
+        edits: how many are in memory at once; None or "all" for all of them.
         split: of the data.
-        seed: of the samples and the bootstrap.
-        limit: at most so many inputs of each kind, a seeded sample.
+        seed: of what a problem draws, the batches, the samples and the bootstrap.
+        seeds: with how many seeds all is repeated, from `seed` on: sampling seeds, one and the same trained parts.
+        limit: at most so many inputs of each kind, a seeded sample; for trials.
+        components: whether the counterfactual model is asked every counted input, whatever the scope classifier says,
+            and the base every out-of-scope one, for the accuracy of either part (`Report.details["components"]`).
         rows: the JSONL file for the rows ("….partial" until complete); None names one in the folder "results".
         runtime: what runs the shipped networks.
         data: folder of the public data; None takes ERRATA_DATA.
         progress: told how far it is.
 
     Raises:
-        ConfigError: an unknown name, or data that is missing or broken.
+        ConfigError: an unknown name, a number out of range, or data that is missing or broken.
         ModelError: a part cannot be loaded or failed.
     """
     started = time.perf_counter()
     if editor not in EDITORS:
         raise ConfigError(f"editor {editor!r} is not known", key=editor, accepted=EDITORS)
-    whole = _load(problem, split, data).sample(_count(edits), seed).limited(limit, seed)
-    names: dict[str, Any] = {"problem": whole.name, "editor": editor, "scope": _name(scope), "model": _name(model)}
-    subject = wrap(model, scope=scope, counterfactual=counterfactual, runtime=runtime)
+    if seeds < 1:
+        raise ConfigError(f"seeds must be 1 or more, not {seeds}", key="seeds")
+    k = _count(edits)
+    samples = (_sample(_load(problem, split, data, one, k), k, limit, one) for one in range(seed, seed + seeds))
+    first = next(samples)  # before a network is loaded: the wishes may be wrong
+    base = preset_model(preset, first.whole.name) if model is None else model
+    subject = wrap(base, scope=scope, counterfactual=counterfactual, runtime=runtime)
     try:
-        subject.add(*(case.edit for case in whole.cases))
-        config = _config(subject, whole, runtime=runtime, edits=edits, limit=limit)
-        run = {**names, "edits": len(whole.cases), "seed": seed, "config": config}
-        return _measured(subject, whole, run, rows, progress or _silent, started)
+        asker = Asker(Forcing(subject.model, subject.counterfactual), components=components)
+        asked = {"runtime": runtime, "preset": preset if model is None else None, "edits": edits, "limit": limit,
+                 "seeds": seeds, "components": components}  # fmt: skip
+        run: dict[str, Any] = {
+            "problem": first.whole.name,
+            "editor": editor,
+            "scope": _name(scope),
+            "model": _name(base),
+            "edits": len(first.parts[0].cases),
+            "seed": seed,
+            "config": _config(subject, first, asker.forcing, asked),
+            "data_hash": first.whole.data_hash,
+            "commit": commit(),
+        }
+        with RowFile(rows or _place(run), {"run": run}) as file:
+            rest = _asked(subject, chain([first], samples), asker, progress or _silent)
+            said = list(file.through(rest))
     finally:
         subject.memory.close()
+    figures = scores(said, first.whole, seed, _note(said, first.whole, asker.forcing))
+    run["config"] |= _told(said, first.whole, asker)
+    return Report(**run, **figures, seconds=round(time.perf_counter() - started, 2))
 
 
-def _measured(
-    subject: Serac, whole: Problem, run: dict[str, Any], rows: Path | None, progress: Progress, started: float
-) -> Report:
-    """Ask, write the rows, and score."""
-    run |= {"data_hash": whole.data_hash, "commit": commit()}
-    with RowFile(rows or _place(run), {"run": run}) as file:
-        said = list(file.through(_asked(subject, whole, progress)))
-    checked, changed = _verify(subject, said, run["seed"])
-    run["config"] |= {"misses_checked": checked, "misses_changed": changed}
-    return Report(**run, **scores(said, whole, run["seed"]), seconds=round(time.perf_counter() - started, 2))
+# the problem
 
 
-def _load(problem: str | Problem, split: str, data: str | Path | None) -> Problem:
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """What one seed asks: a problem, in batches."""
+
+    seed: int
+    whole: Problem
+    parts: tuple[Problem, ...]
+
+
+def _load(problem: str | Problem, split: str, data: str | Path | None, seed: int, k: int | None) -> Problem:
+    """The problem, drawn by the seed where its loader draws; for batches with all edits, even contradicting ones."""
     if isinstance(problem, Problem):
         return problem
     if problem not in PROBLEMS:
         raise ConfigError(f"problem {problem!r} is not known", key=problem, accepted=tuple(PROBLEMS))
-    return PROBLEMS[problem](data, split=split)
+    loader = PROBLEMS[problem]
+    takes = inspect.signature(loader).parameters
+    options = {"seed": seed, "every": k is not None}
+    return loader(data, split=split, **{name: value for name, value in options.items() if name in takes})
+
+
+def _sample(whole: Problem, k: int | None, limit: int | None, seed: int) -> _Sample:
+    """The problem in batches of k, or all at once."""
+    apart = APART.get(whole.name, "")
+    if k is None or (k == len(whole.cases) and not apart):
+        return _Sample(seed, whole, (whole.limited(limit, seed),))
+    if not 1 <= k <= len(whole.cases):
+        raise ConfigError(f"{whole.name} has {len(whole.cases)} edits, not {k}", key="edits")
+    parts = in_batches(whole, k, seed=seed, apart=apart)
+    return _Sample(seed, whole, limited(parts, limit, seed))
 
 
 def _count(edits: int | str | None) -> int | None:
@@ -208,37 +251,68 @@ def _count(edits: int | str | None) -> int | None:
         raise ConfigError(f"edits must be a number or 'all', not {edits!r}", key="edits") from error
 
 
-def _name(part: Any) -> str:
-    return part if isinstance(part, str) else str(getattr(part, "name", type(part).__name__))
+# asking
+
+
+def _asked(subject: Serac, samples: Iterable[_Sample], asker: Asker, progress: Progress) -> Iterator[Row]:
+    """Every input of every batch of every seed, answered by an editor that holds the batch's edits."""
+    for sample in samples:
+        edits = [case.edit for part in sample.parts for case in part.cases]
+        for edit in edits:
+            subject.counterfactual.check(edit)
+        vectors = subject.scope.encode_edits(edits)  # at once: a batch of ten would take as long as its vectors
+        asker.begin(sample.seed, sample.parts, progress)
+        at = 0
+        for number, part in enumerate(sample.parts):
+            own = slice(at, at := at + len(part.cases))
+            with SqliteMemory(":memory:") as memory:
+                editor = Serac(subject.model, scope=subject.scope, counterfactual=subject.counterfactual, memory=memory)
+                memory.add(edits[own], vectors[own])
+                yield from asker.rows(editor, part, number)
 
 
 def _silent(what: str, done: int, total: int) -> None:
     """No progress is shown."""
 
 
+# the report
+
+
+def _name(part: Any) -> str:
+    return part if isinstance(part, str) else str(getattr(part, "name", type(part).__name__))
+
+
 def _place(run: dict[str, Any]) -> Path:
     """The default file for rows: "results/qa-serac-cascade-mini-582-seed0.jsonl"."""
-    parts = (run["problem"], run["editor"], run["scope"], run["model"], run["edits"], f"seed{run['seed']}")
+    seeds = run["config"]["seeds"]
+    seed = f"seed{run['seed']}" if seeds == 1 else f"seeds{run['seed']}-{run['seed'] + seeds - 1}"
+    parts = (run["problem"], run["editor"], run["scope"], run["model"], run["edits"], seed)
     name = "-".join("".join(c if c.isalnum() or c in "._" else "_" for c in str(part)) for part in parts)
     return Path("results") / f"{name}.jsonl"
 
 
-def _config(subject: Serac, problem: Problem, **asked: Any) -> dict[str, Any]:
+def _config(subject: Serac, sample: _Sample, forcing: Forcing, asked: dict[str, Any]) -> dict[str, Any]:
     """All that the figures depend on and the command line does not tell."""
+    problem = sample.whole
     networks = {
         name: str(network.fingerprint)
         for name, part in (("cross", getattr(subject.scope, "cross", None)), ("answer", subject.counterfactual))
         if (network := getattr(part, "network", None)) is not None
     }
+    held = sum(len(part.cases) for part in sample.parts)
     return {
         **asked,
         "split": problem.split,
+        "batches": len(sample.parts),
+        "edits_measured": held,
+        "edits_left": len(problem.cases) - held,
         "threshold": subject.threshold,
         "vectors": subject.scope.fingerprint,
         **networks,
         "counterfactual": type(subject.counterfactual).__name__,
         "k": subject.scope.k,
         "match": "exact, white space around the text aside",
+        "teacher_forcing": forcing.note,
         "success": sorted(problem.success),
         "apart": sorted(problem.apart),
         "notes": dict(problem.notes),
@@ -247,69 +321,20 @@ def _config(subject: Serac, problem: Problem, **asked: Any) -> dict[str, Any]:
     }
 
 
-# asking
+def _note(said: Sequence[Row], problem: Problem, forcing: Forcing) -> str:
+    """What teacher forcing was in this run."""
+    inside, _ = counted(said, problem)
+    forced = sum(forcing.forced(fired=row.matched is not None) for row in inside)
+    return f"{forcing.note}; {forced:,} of {len(inside):,} inputs in scope were forced"
 
 
-def _asked(subject: Serac, problem: Problem, progress: Progress) -> Iterator[Row]:
-    """Every input of the problem, answered."""
-    inside = [(case.edit.id, one) for case in problem.cases for one in case.in_scope]
-    outside: list[tuple[str | None, Unlabelled]] = [
-        (case.edit.id, one) for case in problem.cases for one in case.out_of_scope
-    ]
-    outside += [(None, one) for one in problem.shared]
-    for done, labelled in _chunks(inside):
-        yield from _in_rows(subject, labelled)
-        progress("in scope", done, len(inside))
-    for done, unlabelled in _chunks(outside):
-        yield from _out_rows(subject, unlabelled)
-        progress("out of scope", done, len(outside))
-
-
-def _chunks(items: Sequence[T]) -> Iterator[tuple[int, Sequence[T]]]:
-    for begin in range(0, len(items), CHUNK):
-        part = items[begin : begin + CHUNK]
-        yield begin + len(part), part
-
-
-def _in_rows(subject: Serac, part: Sequence[tuple[str, Labelled]]) -> Iterator[Row]:
-    answers = subject.generate([one.text for _, one in part])
-    right = metrics.edit_success([answer.text for answer in answers], [one.answer for _, one in part])
-    for (edit, one), answer, good in zip(part, answers, right, strict=True):
-        told = _told(answer.decision)
-        yield Row("in", one.kind, one.hard, one.text, one.answer, answer.text, edit, *told, bool(good))
-
-
-def _out_rows(subject: Serac, part: Sequence[tuple[str | None, Unlabelled]]) -> Iterator[Row]:
-    """Only where an edit fired are both asked; elsewhere the editor's answer is the base's, see `_verify`."""
-    decisions = subject.decide([one.text for _, one in part])
-    texts = [one.text for (_, one), decision in zip(part, decisions, strict=True) if decision.match]
-    answers = iter(subject.generate(texts) if texts else [])
-    bases = iter(subject.model.generate(texts) if texts else [])
-    for (edit, one), decision in zip(part, decisions, strict=True):
-        told = _told(decision)
-        if decision.match is None:
-            yield Row("out", one.kind, one.hard, one.text, None, None, edit, *told, True)
-            continue
-        answer: Answer = next(answers)
-        base = next(bases)
-        same = not metrics.drawdown([answer.text], [base])[0]
-        yield Row("out", one.kind, one.hard, one.text, base, answer.text, edit, *told, same)
-
-
-def _told(decision: Decision) -> tuple[str | None, float | None, str | None]:
-    best = decision.nearest[0] if decision.nearest else None
-    fired = decision.match.edit.id if decision.match else None
-    return fired, best.score if best else None, best.edit.id if best else None
-
-
-def _verify(subject: Serac, said: Sequence[Row], seed: int) -> tuple[int, int]:
-    """How many misses were answered twice, and in how many editor and base differ (it should be none)."""
-    missed = [row.input for row in said if row.side == "out" and row.matched is None]
-    texts = random.Random(seed).sample(missed, min(CHECKED, len(missed)))
-    if not texts:
-        return 0, 0
-    answers, bases = subject.generate(texts), subject.model.generate(texts)
-    changed = [text for text, answer, base in zip(texts, answers, bases, strict=True) if answer.text != base]
-    if changed:
-        log.warning("no edit fired and yet the answer differs from the base's: %s", changed[:3])
-    return len(texts), len(changed)
+def _told(said: Sequence[Row], problem: Problem, asker: Asker) -> dict[str, Any]:
+    """What the configuration tells of the run when it is over."""
+    inside, outside = counted(said, problem)
+    return {
+        "by_seed": by_seed(said, problem),
+        "distinct_in": len({compared(row.input) for row in inside}),
+        "distinct_out": len({compared(row.input) for row in outside}),
+        "misses_checked": asker.checked,
+        "misses_changed": asker.changed,
+    }

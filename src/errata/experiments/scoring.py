@@ -22,14 +22,19 @@ class Row:
         kind: how the input came to be.
         hard: whether it counts as hard.
         input: its text.
-        expected: what the edit demands; for an out-of-scope input the base model's own answer, None where no edit
-            fired: it is not asked for then, since the answer is the base's.
+        expected: what the edit demands; for an out-of-scope input the base model's own answer, None where it was not
+            asked for: where no edit fired the answer is the base's.
         answer: the editor's; None where `expected` is.
         edit: the edit it belongs to; None where it belongs to none.
         matched: the edit that answered, None where the base did.
         score: of the best candidate, None where there was none.
         nearest: the best candidate.
         right: in scope, answered as demanded; out of scope, answered as before.
+        batch: which batch of edits was in memory.
+        seed: of the run.
+        forced: `right` under teacher forcing (`forcing`); None where that was not asked.
+        given: what the counterfactual model says under the input's own edit, out of scope under the nearest one; None
+            where that was not asked.
     """
 
     side: Literal["in", "out"]
@@ -43,31 +48,72 @@ class Row:
     score: float | None
     nearest: str | None
     right: bool
+    batch: int = 0
+    seed: int = 0
+    forced: bool | None = None
+    given: str | None = None
 
 
-def scores(said: Sequence[Row], problem: Problem, seed: int) -> dict[str, Any]:
+def scores(said: Sequence[Row], problem: Problem, seed: int, note: str) -> dict[str, Any]:
     """What a report tells of the rows, by the report's keys.
+
+    With rows of several seeds, `es` and `dd` are the means of the seeds' own figures; all else is over all rows.
 
     Args:
         said: every row of a run.
         problem: tells which kinds count.
         seed: of the bootstrap.
+        note: what teacher forcing was, in words.
     """
-    inside = [row for row in said if row.side == "in" and row.kind in problem.success]
-    outside = [row for row in said if row.side == "out" and row.kind not in problem.apart]
+    inside, outside = counted(said, problem)
+    each = by_seed(said, problem)
     return {
         "n_in": len(inside),
         "n_out": len(outside),
-        "es": _success(inside),
+        "es": _mean_of(each, "es"),
         "es_ci": _interval(inside, seed),
-        "dd": _drawdown(outside),
+        "dd": _mean_of(each, "dd"),
         "dd_ci": _interval(outside, seed),
         "easy": _half(inside, outside, hard=False),
         "hard": _half(inside, outside, hard=True),
         "by_kind": _by_kind(said, problem, seed),
-        "teacher_forced": None,
+        "teacher_forced": _teacher_forced(inside, outside, note),
         "details": _details(inside + outside),
     }
+
+
+def counted(said: Iterable[Row], problem: Problem) -> tuple[list[Row], list[Row]]:
+    """The rows that edit success counts, and those that drawdown counts."""
+    rows = list(said)
+    return (
+        [row for row in rows if row.side == "in" and row.kind in problem.success],
+        [row for row in rows if row.side == "out" and row.kind not in problem.apart],
+    )
+
+
+def by_seed(said: Sequence[Row], problem: Problem) -> list[dict[str, Any]]:
+    """Each seed's own figures: `seed`, `n_in`, `es`, `n_out`, `dd`, in the order of the rows."""
+    told = []
+    for seed in dict.fromkeys(row.seed for row in said):
+        inside, outside = counted((row for row in said if row.seed == seed), problem)
+        told.append(
+            {"seed": seed, "n_in": len(inside), "es": _success(inside), "n_out": len(outside), "dd": _drawdown(outside)}
+        )
+    return told
+
+
+def _mean_of(each: Iterable[dict[str, Any]], name: str) -> float | None:
+    return metrics.mean([one[name] for one in each if one[name] is not None])
+
+
+def _teacher_forced(inside: Sequence[Row], outside: Sequence[Row], note: str) -> dict[str, Any] | None:
+    """Edit success and drawdown of SERAC's released code; None where no part can be teacher-forced."""
+    ours = [row.forced for row in inside if row.forced is not None]
+    theirs = [not row.forced for row in outside if row.forced is not None]
+    if not ours and not theirs:
+        return None
+    es, dd = metrics.mean(ours), metrics.mean(theirs)
+    return {"es": es, "n_in": len(ours), "dd": dd, "n_out": len(theirs), "note": note}
 
 
 def _success(found: Iterable[Row]) -> float | None:
@@ -79,9 +125,12 @@ def _drawdown(found: Iterable[Row]) -> float | None:
 
 
 def _interval(found: Sequence[Row], seed: int) -> tuple[float, float] | None:
-    """An interval of edit success or of drawdown, clustered by edit; inputs of no edit stand alone."""
+    """An interval of edit success or of drawdown, clustered by edit; an input of no edit is a cluster by its text.
+
+    An edit or an input that several seeds ask is one cluster: asking again tells little that is new.
+    """
     values = [float(row.right == (row.side == "in")) for row in found]
-    clusters: list[Hashable] = [at if row.edit is None else row.edit for at, row in enumerate(found)]
+    clusters: list[Hashable] = [("input", row.input) if row.edit is None else ("edit", row.edit) for row in found]
     return metrics.bootstrap(values, clusters, seed=seed)
 
 
@@ -112,15 +161,24 @@ def _by_kind(said: Sequence[Row], problem: Problem, seed: int) -> dict[str, dict
     return told
 
 
-def _details(counted: Sequence[Row]) -> dict[str, Any]:
-    """Scope precision and recall, and the reliability of the scores, over the inputs that are counted."""
-    due = [row.edit if row.side == "in" else None for row in counted]
+def _details(found: Sequence[Row]) -> dict[str, Any]:
+    """Scope precision and recall, the reliability of the scores, and either part by split, over what is counted."""
+    due = [row.edit if row.side == "in" else None for row in found]
     bars = metrics.reliability(
-        [row.score or 0.0 for row in counted],
-        [row.side == "in" and row.nearest == row.edit for row in counted],
+        [row.score or 0.0 for row in found],
+        [row.side == "in" and row.nearest == row.edit for row in found],
     )
     return {
-        "scope": asdict(metrics.scope_score([row.matched for row in counted], due)),
+        "scope": asdict(metrics.scope_score([row.matched for row in found], due)),
         "reliability": [asdict(bar) for bar in bars],
         "calibration_error": metrics.calibration_error(bars),
+        "components": [asdict(line) for line in metrics.components([_verdict(row) for row in found])],
     }
+
+
+def _verdict(row: Row) -> metrics.Verdict:
+    """What became of the input, part by part (SERAC, Table 4)."""
+    known = row.given is not None and row.expected is not None
+    answer = bool(metrics.edit_success([row.given or ""], [row.expected or ""])[0]) if known else None
+    due = row.edit if row.side == "in" else None
+    return metrics.Verdict(row.side, row.hard, row.matched == due, answer)

@@ -218,6 +218,15 @@ class LocalModel:
         """
         return self._scored(prompts, targets, lambda scores, ids: scores[range(len(ids)), ids])
 
+    def target_matches(self, prompts: Sequence[str], targets: Sequence[str]) -> list[NDArray[np.bool_]]:
+        """Teacher-forced, whether the likeliest token is the target's: an array of shape (target tokens,) a pair.
+
+        Raises:
+            EditError, ModelError: as `token_log_probs`.
+        """
+        found = self._scored(prompts, targets, lambda scores, ids: scores.argmax(-1) == np.array(ids))
+        return [np.asarray(row, np.bool_) for row in found]
+
     def target_ids(self, prompts: Sequence[str], targets: Sequence[str]) -> list[Ids]:
         """Token ids of each target as it follows its prompt, end included: the rows of `token_log_probs`.
 

@@ -11,7 +11,7 @@ is rarely what comes next. They are a kind of their own that edit success does n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from errata.problems.cases import DataFolder, EditCase, Labelled, Problem, Unlab
 from errata.problems.held_out import normalise, runs
 
 FILES = {"dev": "counterfact/val.json", "test": "counterfact/edit.json"}
+TRAINED = "counterfact/train.json"
+"""What the shipped parts were trained on: none of its subjects is asked."""
 
 Row = Mapping[str, Any]
 
@@ -30,8 +32,8 @@ def load_counterfact(data: str | Path | None = None, *, split: str = "test") -> 
     """CounterFact as an editing problem.
 
     Edits are the first record of each subject, in file order: records of one subject often contradict one another
-    (five twin cities of Tirana), and all edits are in memory at once. Left out, and counted in the notes: neighbours
-    about a subject that an edit has, for they may be in its scope.
+    (five twin cities of Tirana), and all edits are in memory at once. Left out, and counted in the notes: records whose
+    subject is in `TRAINED`, and neighbours about a subject that an edit has, for they may be in its scope.
 
     Args:
         data: folder of the public data; None takes ERRATA_DATA.
@@ -43,7 +45,7 @@ def load_counterfact(data: str | Path | None = None, *, split: str = "test") -> 
     later = later_splits("counterfact", split, tuple(FILES))
     folder = DataFolder(data)
     notes: Counter[str] = Counter()
-    rows = _read(folder, split)
+    rows = _strangers(_read(folder, split), folder, notes)
     templates = {row["prompt"].replace(row["subject"], "{}") for row in rows}
     records = _first_of_each_subject(rows, notes)
     for name in {subject(row) for other in later for row in _read(folder, other)} & set(records):
@@ -79,6 +81,21 @@ def _read(folder: DataFolder, split: str) -> list[dict[str, Any]]:
             raise ConfigError(f"record {number}: 'prompt' does not name the subject", where=name, key="prompt")
         seen.add(case)
     return rows
+
+
+def _strangers(rows: Sequence[Row], folder: DataFolder, notes: Counter[str]) -> list[Row]:
+    """The records about subjects that nothing was trained on.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    trained = {subject(row) for row in folder.read_texts(TRAINED, "subject")}
+    found = [row for row in rows if subject(row) not in trained]
+    if not found:
+        raise ConfigError(f"holds no record whose subject is not in {TRAINED}", where="counterfact")
+    if len(found) < len(rows):
+        notes["records dropped: the subject is trained on"] += len(rows) - len(found)
+    return found
 
 
 def _first_of_each_subject(rows: Iterable[Row], notes: Counter[str]) -> dict[str, Row]:

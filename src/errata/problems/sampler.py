@@ -2,14 +2,16 @@
 
 A batch is k edits, each with one input in its scope and one out of every scope of the batch. What is out of one edit's
 scope may be in another's, and then a batch would demand two answers of one input: none does. Texts are compared
-normalised. This module draws; it reads no file and sees no model.
+normalised. `batches` draws one input of either side, to train on; `split` keeps them all, to measure on. This module
+draws; it reads no file and sees no model.
 """
 
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from errata.edit import Edit
 from errata.errors import ConfigError
@@ -72,22 +74,99 @@ def batches(
         ConfigError: k or `hard` is out of range, an edit lacks the key, or not even one batch can be made; while
             drawing, no out-of-scope input is left for an edit.
     """
-    if k < 1:
-        raise ConfigError(f"k must be 1 or more, not {k}", key="k")
     if not 0 <= hard <= 1:
         raise ConfigError(f"hard must be between 0 and 1, not {hard}", key="hard")
-    entries = [_entry(case, apart) for case in problem.cases if case.in_scope or not complete]
     source = random.Random(seed)
-    source.shuffle(entries)
-    found = len(_compatible(entries, k)[0])
-    if found < k:
-        raise ConfigError(f"{problem.name} has no {k} edits whose scopes keep apart; {found} were found", key="k")
+    entries = _shuffled(problem, k, source, apart, complete=complete)
     return _drawn(entries, k, _Pool(problem, entries), source, hard)
+
+
+def split(problem: Problem, k: int, *, seed: int = 0, apart: str = "") -> tuple[Problem, ...]:
+    """A whole problem in batches of k edits, each a problem of its own: what the papers' tables are measured on.
+
+    A batch has k edits with all their inputs, and its share of the problem's shared inputs, which are dealt out evenly:
+    each goes to one batch. Left out is what would be asked as out of scope beside an edit in whose scope it is: where
+    it was made for another edit of the batch; a shared input goes to a batch where it is not. Edits that fill no batch
+    are left, with their inputs.
+
+    Args:
+        problem: cases and shared inputs.
+        k: edits a batch.
+        seed: of the order of edits and of shared inputs.
+        apart: see `batches`.
+
+    Raises:
+        ConfigError: k is out of range, an edit lacks the key, or not even one batch can be made.
+    """
+    source = random.Random(seed)
+    waiting: Sequence[_Entry] = _shuffled(problem, k, source, apart)
+    found: list[list[_Entry]] = []
+    chosen, waiting = _compatible(waiting, k)
+    while len(chosen) == k:
+        found.append(chosen)
+        chosen, waiting = _compatible(waiting, k)
+    scopes = [frozenset().union(*(entry.scope for entry in batch)) for batch in found]
+    dealt = _dealt(problem.shared, scopes, source)
+    return tuple(
+        replace(problem, cases=tuple(_beside(entry.case, scope) for entry in batch), shared=tuple(shared))
+        for batch, scope, shared in zip(found, scopes, dealt, strict=True)
+    )
+
+
+def limited(parts: Sequence[Problem], limit: int | None, seed: int) -> tuple[Problem, ...]:
+    """Batches with at most `limit` inputs of each kind in all of them together; see `Problem.limited`."""
+    if limit is None:
+        return tuple(parts)
+    cases = tuple(case for part in parts for case in part.cases)
+    shared = tuple(one for part in parts for one in part.shared)
+    whole = replace(parts[0], cases=cases, shared=shared).limited(limit, seed)
+    left, kept = iter(whole.cases), {id(one) for one in whole.shared}
+    return tuple(
+        replace(
+            part,
+            cases=tuple(next(left) for _ in part.cases),
+            shared=tuple(one for one in part.shared if id(one) in kept),
+        )
+        for part in parts
+    )
 
 
 def compared(text: str) -> str:
     """What two texts are compared by; one without an ASCII letter or digit by itself."""
     return normalise(text) or text.strip().casefold()
+
+
+def _shuffled(problem: Problem, k: int, source: random.Random, apart: str, *, complete: bool = False) -> list[_Entry]:
+    """The problem's edits in a random order, if they make a batch of k."""
+    if k < 1:
+        raise ConfigError(f"k must be 1 or more, not {k}", key="k")
+    entries = [_entry(case, apart) for case in problem.cases if case.in_scope or not complete]
+    source.shuffle(entries)
+    found = len(_compatible(entries, k)[0])
+    if found < k:
+        raise ConfigError(f"{problem.name} has no {k} edits whose scopes keep apart; {found} were found", key="k")
+    return entries
+
+
+def _beside(case: EditCase, scope: frozenset[str]) -> EditCase:
+    """The case without the out-of-scope inputs that are in this scope."""
+    return replace(case, out_of_scope=tuple(one for one in case.out_of_scope if compared(one.text) not in scope))
+
+
+def _dealt(
+    shared: Sequence[Unlabelled], scopes: Sequence[frozenset[str]], source: random.Random
+) -> list[list[Unlabelled]]:
+    """The shared inputs, dealt out to batches in turn; one in a batch's scope goes to the next that it is not in."""
+    dealt: list[list[Unlabelled]] = [[] for _ in scopes]
+    turn = deque(range(len(scopes)))
+    for one in source.sample(list(shared), len(shared)):
+        name = compared(one.text)
+        at = next((at for at in turn if name not in scopes[at]), None)
+        if at is not None:
+            dealt[at].append(one)
+            turn.remove(at)
+            turn.append(at)
+    return dealt
 
 
 def _entry(case: EditCase, apart: str) -> _Entry:

@@ -1,0 +1,108 @@
+"""Which base model a problem is measured with: the bundled one, or the one that the papers published figures of.
+
+A table of names; the loading is that of every other model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from errata.errors import ConfigError, ModelError
+from errata.models import Model
+from errata.models.load import load_model
+
+MINI = "mini"
+PAPER = "paper"
+PRESETS = (MINI, PAPER)
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A published base model.
+
+    Args:
+        name: its hub id, or a folder.
+        revision: the commit on the hub that is meant; None is the newest.
+        kind: "text" for what writes its answer, "claims" for a classifier that answers a claim with True or False.
+        note: what must be known of it.
+    """
+
+    name: str
+    revision: str | None = None
+    kind: Literal["text", "claims"] = "text"
+    note: str = ""
+
+
+BASES = {
+    "t5-large-ssm-nq": Base("google/t5-large-ssm-nq"),
+    "bert-fever": Base(
+        "bert-base-uncased",
+        "86b5e0934494bd15c9632b12f734a8a67f723594",
+        "claims",
+        "as published it has no classifier: fine-tune it on FEVER's claims, and name the folder with --model",
+    ),
+    "blenderbot-90M": Base("facebook/blenderbot_small-90M"),
+    "bart-base": Base("facebook/bart-base", "aadd2ab0ae0c8268c7c9693540e9904811f36177"),
+    "distilgpt2": Base("distilgpt2", "2290a62682d06624634c1f46a6ad5be0f47f38aa"),
+}
+"""The bases of SERAC (section 5; the first three) and of SeProG (the last two)."""
+
+PUBLISHED = {
+    "qa": "t5-large-ssm-nq",
+    "qa_hard": "t5-large-ssm-nq",
+    "fact_check": "bert-fever",
+    "sentiment": "blenderbot-90M",
+    "counterfact": "distilgpt2",
+}
+"""Which of them a problem's published figures are of; for CounterFact the causal one."""
+
+
+def preset_model(preset: str, problem: str) -> Model:
+    """The base model that a preset means for a problem.
+
+    Args:
+        preset: "mini" (bundled) or "paper".
+        problem: its name.
+
+    Raises:
+        ConfigError: no such preset, or it has no base for the problem.
+        ModelError: the model cannot be loaded; says what to do.
+    """
+    if preset not in PRESETS:
+        raise ConfigError(f"preset {preset!r} is not known", key=preset, accepted=PRESETS)
+    if preset == MINI:
+        return load_model("mini")
+    if problem not in PUBLISHED:
+        raise ConfigError(f"no base is published for {problem!r}; name one", key=problem, accepted=tuple(PUBLISHED))
+    return load_base(PUBLISHED[problem])
+
+
+def load_base(name: str) -> Model:
+    """A published base model by its name in `BASES`.
+
+    Raises:
+        ConfigError: no such name.
+        ModelError: it cannot be loaded; says what to do.
+    """
+    if name not in BASES:
+        raise ConfigError(f"base {name!r} is not known", key=name, accepted=tuple(BASES))
+    base = BASES[name]
+    if base.kind == "claims":
+        return _claims(base)
+    return load_model(base.name, **({"revision": base.revision} if base.revision else {}))
+
+
+def _claims(base: Base) -> Model:
+    """A classifier of claims as a base model."""
+    from importlib import import_module  # by name: the room may be without it
+
+    try:
+        loader = import_module("errata.models.classifier").ClaimClassifier
+    except ModuleNotFoundError as error:
+        raise ModelError(f"this errata has no loader for classifiers of claims such as {base.name!r}") from error
+    try:
+        model: Model = loader.from_pretrained(base.name, revision=base.revision)
+    except ModelError as error:
+        raise ModelError(f"{error} ({base.note})") from error
+    return model
