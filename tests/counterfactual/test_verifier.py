@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,14 +22,33 @@ torch = pytest.importorskip("torch")
 
 EVIDENCE = Edit(prompt="the capital of france is paris .")
 FACT = Edit(prompt="what is the capital of france ?", target="paris")
+TRUE, FALSE = KINDS.index("true"), KINDS.index("false")
 CLAIMS = ["paris is the capital", "who", "what is france the capital of ?", "the the", "france", "is paris of paris ."]
+
+
+def kinds_of(folder: Path, edit: Edit) -> Any:
+    """What the network in a folder makes of the claims, (claims, kinds)."""
+    tokens, _ = Texts(folder.parent / "backbone").pairs([(claim, edit.prompt, edit.target) for claim in CLAIMS])
+    with torch.no_grad():
+        parts = (torch.from_numpy(part) for part in (tokens.ids, tokens.mask, tokens.types))
+        return load_network(folder)(*parts)[1].numpy()
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("verifier")
-    tiny_network(folder / "pair", tiny_backbone(folder / "backbone"), "pair")
-    return folder
+    """A network that would answer every claim with a span, half of whose claims are nearer to true than to false."""
+    from safetensors.torch import load_file, save_file
+
+    home = tmp_path_factory.mktemp("verifier")
+    folder = tiny_network(home / "pair", tiny_backbone(home / "backbone"), "pair")
+    heads = load_file(folder / "heads.safetensors")
+    heads["kind.weight"] *= 30
+    save_file(heads, folder / "heads.safetensors")
+    kind = kinds_of(folder, EVIDENCE)
+    heads["kind.bias"][TRUE] -= float(np.median(kind[:, TRUE] - kind[:, FALSE]))
+    heads["kind.bias"][KINDS.index("span")] += 100
+    save_file(heads, folder / "heads.safetensors")
+    return home
 
 
 @pytest.fixture(scope="module")
@@ -38,32 +58,15 @@ def verifier(home: Path) -> Verifier:
 
 @pytest.mark.parametrize("edit", [EVIDENCE, FACT], ids=["evidence", "with a target"])
 def test_the_larger_of_the_two_verdicts_is_the_answer(home: Path, verifier: Verifier, edit: Edit) -> None:
-    tokens, _ = Texts(home / "backbone").pairs([(claim, edit.prompt, edit.target) for claim in CLAIMS])
-    with torch.no_grad():
-        parts = (torch.from_numpy(part) for part in (tokens.ids, tokens.mask, tokens.types))
-        kind = load_network(home / "pair")(*parts)[1].numpy()
-    true, false = kind[:, KINDS.index("true")], kind[:, KINDS.index("false")]
-    assert (kind.argmax(1) == KINDS.index("span")).any(), "no claim would be answered with a span"
+    kind = kinds_of(home / "pair", edit)
+    assert set(kind.argmax(1)) == {KINDS.index("span")}
     answers = verifier.respond(CLAIMS, [Match(edit, 1.0)] * len(CLAIMS), EchoModel())
-    assert answers == [str(bool(more)) for more in true > false]
+    assert answers == [str(bool(more)) for more in kind[:, TRUE] > kind[:, FALSE]]
     readings = verifier.network.read([(claim, edit.prompt, edit.target) for claim in CLAIMS])
-    assert [reading.verdict for reading in readings] == pytest.approx(list(np.float64(true - false)), abs=1e-5)
-
-
-def test_both_verdicts_occur(home: Path, tmp_path: Path) -> None:
-    """The head's bias decides for the tiny network; turned either way it gives either answer."""
-    from safetensors.torch import load_file, save_file
-
-    said = set()
-    for sign in (1.0, -1.0):
-        folder = tmp_path / str(sign)
-        Verifier(home / "pair", runtime="torch").save_pretrained(folder)
-        heads = load_file(folder / "heads.safetensors")
-        heads["kind.bias"][KINDS.index("true")] += 10 * sign
-        heads["kind.bias"][KINDS.index("span")] += 50
-        save_file(heads, folder / "heads.safetensors")
-        said.update(Verifier(folder, runtime="torch").respond(["paris"], [Match(EVIDENCE, 1.0)], EchoModel()))
-    assert said == {"True", "False"}
+    assert [reading.verdict for reading in readings] == pytest.approx(kind[:, TRUE] - kind[:, FALSE], abs=1e-3)
+    assert {reading.kind for reading in readings} == {"span"}
+    if edit is EVIDENCE:
+        assert sorted(answers) == ["False"] * 3 + ["True"] * 3
 
 
 def test_edits_without_a_target_are_taken(verifier: Verifier, home: Path) -> None:

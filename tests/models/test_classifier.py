@@ -15,6 +15,7 @@ from errata.models.classifier import VERDICT, ClaimClassifier, new_claim_network
 from errata.models.load import load_model
 from errata.models.local import LocalModel
 from errata.models.network import NetworkConfig
+from errata.models.text import Texts
 from tiny import tiny_bert_classifier
 from tiny_encoder import tiny_backbone
 
@@ -28,9 +29,16 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_backbone(tmp_path_factory.mktemp("backbone"))
 
 
+def odds_of(module: Any, backbone: Path) -> Any:
+    """What the module itself makes of the claims."""
+    tokens = Texts(backbone).singles(CLAIMS)
+    with torch.no_grad():
+        return module(*(torch.from_numpy(part) for part in (tokens.ids, tokens.mask, tokens.types)))
+
+
 @pytest.fixture(scope="module")
 def network(backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
-    """A claim network with stirred weights, and the folder it is saved in."""
+    """A claim network with stirred weights that gives both verdicts, and the folder it is saved in."""
     torch.manual_seed(3)
     config = NetworkConfig(shape="dual", backbone=str(backbone), rank=2, normalise=False, max_length=12)
     module = new_claim_network(config).eval()
@@ -38,18 +46,15 @@ def network(backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[A
         for value in module.parameters():
             if value.requires_grad:
                 value.copy_((value + 0.3 * torch.randn_like(value)).half())  # what a float16 file keeps exactly
+        module.verdict.bias -= float(odds_of(module, backbone).median())
     folder = tmp_path_factory.mktemp("claims")
     save_claim_network(module, folder)
     return module, folder
 
 
 def test_a_saved_network_gives_the_verdicts_it_gave(network: tuple[Any, Path], backbone: Path) -> None:
-    from errata.models.text import Texts
-
     module, folder = network
-    tokens = Texts(backbone).singles(CLAIMS)
-    with torch.no_grad():
-        expected = module(*(torch.from_numpy(part) for part in (tokens.ids, tokens.mask, tokens.types))).numpy()
+    expected = odds_of(module, backbone).numpy()
     model = ClaimClassifier.from_pretrained(folder, runtime="torch", name="tiny")
     assert model.log_odds(CLAIMS) == pytest.approx(expected, abs=1e-4)
     assert model.generate(CLAIMS, max_new_tokens=3) == [str(bool(odds > 0)) for odds in expected]
@@ -103,13 +108,13 @@ INPUTS = ["who plays for bordeaux", "astana", "the capital of france is paris", 
 
 def test_a_transformers_classifier_answers_with_a_verdict(tmp_path: Path) -> None:
     """The third label is never the answer, however likely: the likelier of the two verdicts is."""
-    folder = tiny_bert_classifier(tmp_path / "bert")
+    folder = labelled(tmp_path / "bert", "REFUTES", "UNKNOWN", "SUPPORTS")
     logits = np.stack([row[0] for row in LocalModel.from_pretrained(folder).token_log_probs(INPUTS, ["SUPPORTS"] * 6)])
     model = ClaimClassifier.from_pretrained(folder)
     assert model.name == "bert"
-    assert model.log_odds(INPUTS) == pytest.approx(logits[:, 1] - logits[:, 0], abs=1e-5)
-    assert model.generate(INPUTS) == [str(bool(row[1] > row[0])) for row in logits]
-    assert (logits.argmax(1) == 2).any(), "no input tests the third label"
+    assert model.log_odds(INPUTS) == pytest.approx(logits[:, 2] - logits[:, 0], abs=1e-5)
+    assert model.generate(INPUTS) == [str(bool(row[2] > row[0])) for row in logits]
+    assert (logits.argmax(1) == 1).any(), "no input tests the third label"
 
 
 @pytest.mark.parametrize("labels", [("entailment", "neutral", "contradiction"), ("TRUE", "other", "False")])

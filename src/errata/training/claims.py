@@ -40,7 +40,7 @@ class ClaimSettings:
     """Share of FEVER's claims that dev figures are measured on."""
     loop: LoopSettings = field(
         default_factory=lambda: LoopSettings(
-            steps=500,
+            steps=250,
             batch=32,
             lr=5e-4,
             warmup=50,
@@ -70,11 +70,11 @@ def read_claims(data: Path) -> list[Labelled]:
         for split in ("dev", "test")
         for row in folder.read_texts(f"vitaminc/{split}.jsonl", "claim")
     }
-    verdicts: dict[str, dict[str, bool]] = defaultdict(dict)
+    said: dict[str, list[Labelled]] = defaultdict(list)
     for claim in read_fever(data):
         if claim.label in ANSWERS and normalise(claim.text) not in kept_back:
-            verdicts[normalise(claim.text)][claim.text] = ANSWERS[claim.label] == "True"
-    return [next(iter(said.items())) for said in verdicts.values() if len(set(said.values())) == 1]
+            said[normalise(claim.text)].append((claim.text, ANSWERS[claim.label] == "True"))
+    return [found[0] for found in said.values() if len({verdict for _, verdict in found}) == 1]
 
 
 def split_claims(claims: Sequence[Labelled], share: float, seed: int) -> tuple[list[Labelled], list[Labelled]]:
