@@ -125,6 +125,53 @@ def test_a_name_without_an_ascii_letter_is_a_page_of_its_own() -> None:
     assert page({"page": "Blue  mill"}) == "blue mill"
 
 
+# as many claims of each label
+
+
+def uneven() -> list[dict[str, str]]:
+    """Twenty pages: twenty supported claims, six refuted, ten undecided; four pages have a supported claim alone."""
+    rows = []
+    for n, row in enumerate(pages(20)):
+        village = n // 2
+        if row["label"] == "SUPPORTS" or village < 10:
+            rows.append(row)
+        if row["label"] == "SUPPORTS" and village >= 14:
+            rows.append({**row, "unique_id": f"r{n}", "claim": f"{row['page']} is flat .", "label": "REFUTES"})
+    return rows
+
+
+def by_label(problem: Problem) -> Counter[str]:
+    return Counter(one.kind for case in problem.cases for one in (*case.in_scope, *case.out_of_scope))
+
+
+def test_balanced_claims_are_as_many_as_the_rarest(tmp_path: Path) -> None:
+    folder = fact_check_data(tmp_path, dev=uneven())
+    for every in (False, True):
+        plain = load_fact_check(folder, split="dev", every=every)
+        found = load_fact_check(folder, split="dev", every=every, balanced=True)
+        rarest = min(by_label(plain).values())
+        assert by_label(found) == dict.fromkeys(("supported", "refuted", "undecided"), rarest)
+        assert dict(found.notes)["claims dropped: of a commoner label"] == sum(by_label(plain).values()) - 3 * rarest
+        kept = {case.edit.id: (set(case.in_scope), set(case.out_of_scope)) for case in plain.cases}
+        for case in found.cases:
+            assert case.in_scope or case.out_of_scope
+            assert kept[case.edit.id][0] >= set(case.in_scope) and kept[case.edit.id][1] >= set(case.out_of_scope)
+        assert found.shared == plain.shared
+    assert len(found.cases) < len(plain.cases), "an edit without a claim stays"
+
+
+def test_the_seed_draws_what_is_left_out(tmp_path: Path) -> None:
+    folder = fact_check_data(tmp_path, dev=uneven())
+    drawn = [load_fact_check(folder, split="dev", seed=seed, balanced=True) for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1]
+    assert drawn[0].cases != drawn[2].cases
+
+
+def test_the_test_split_is_not_balanced(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="test split is measured as it is"):
+        load_fact_check(fact_check_data(tmp_path), balanced=True)
+
+
 # bad data
 
 

@@ -132,8 +132,8 @@ class Session:
         """
         if not edit.target.strip() and self.counterfactual == "reader":
             raise UnsupportedEdit(
-                "an edit without a target needs --counterfactual retell, which tells the base model the edit in words;"
-                " the reader answers with words of a target"
+                "an edit without a target needs --counterfactual retell, which tells the base model the edit in words,"
+                " or verifier, which says whether a claim is true under it; the reader answers with words of a target"
             )
 
     def stored(self, id: str) -> Revision:
@@ -200,8 +200,8 @@ _PARTS = (
                  help="The base model (or ERRATA_MODEL): mini, echo, a folder, a hub id, an http(s) URL."),
     click.option("--scope", type=click.Choice(SCOPES), default="cascade", show_default=True,
                  help="The scope classifier."),
-    click.option("--counterfactual", default="reader", show_default=True, metavar="reader|retell|PATH",
-                 help="What answers in scope."),
+    click.option("--counterfactual", default="reader", show_default=True, metavar="NAME",
+                 help="What answers in scope: reader, retell, verifier, or the folder or hub id of a seq2seq model."),
     click.option("--runtime", type=click.Choice(RUNTIMES), default="auto", show_default=True,
                  help="What runs the trained parts."),
 )  # fmt: skip

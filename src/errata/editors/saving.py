@@ -6,12 +6,13 @@ The base model is named, not copied; the shipped parts are named too, others are
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from errata import zoo
 from errata.edit import Terms
-from errata.editors.serac import Serac, make_counterfactual, make_scope
+from errata.editors.serac import Serac, make_counterfactual
 from errata.errors import ConfigError, ModelError
 from errata.memory.sqlite import SqliteMemory
 from errata.models import Model
@@ -51,17 +52,20 @@ def save(editor: Serac, folder: Path) -> Path:
     return folder
 
 
-def _part(part: Any, folder: Path) -> dict[str, str]:
+def _part(part: Any, folder: Path) -> dict[str, Any]:
     """How a trained part is named: shipped ones by name, others by the folder they are copied to."""
     kind = type(part).__name__
+    named: dict[str, Any] = {"kind": kind}
+    if options := getattr(part, "options", None):
+        named["options"] = dict(options)
     pieces = (part, getattr(part, "dual", None), getattr(part, "cross", None))
     homes = [home for home in (getattr(piece, "folder", None) for piece in pieces) if home is not None]
     if homes and all(home.name in zoo.names() and zoo.path(home.name) == home for home in homes):
-        return {"kind": kind, "from": "zoo"}
+        return {**named, "from": "zoo", "part": homes[-1].name}
     if not hasattr(part, "save_pretrained"):
         raise ModelError(f"a {kind} cannot be saved: it has no save_pretrained")
     part.save_pretrained(folder)
-    return {"kind": kind, "from": folder.name}
+    return {**named, "from": folder.name}
 
 
 def _save_edits(editor: Serac, path: Path) -> None:
@@ -119,35 +123,37 @@ def load(folder: str | Path, *, model: Model | str | None = None, runtime: str =
     )
 
 
-def _load_scope(named: dict[str, str], folder: Path, runtime: str) -> Any:
+def _load_scope(named: Mapping[str, Any], folder: Path, runtime: str) -> Any:
     from errata.scope.cascade import CascadeScope
     from errata.scope.cross import CrossScope
     from errata.scope.dual import DualScope
 
-    kinds: dict[str, tuple[Any, str]] = {
-        "CascadeScope": (CascadeScope, "cascade"),
-        "DualScope": (DualScope, "dual"),
-        "CrossScope": (CrossScope, "cross"),
-    }
+    kinds: dict[str, Any] = {"CascadeScope": CascadeScope, "DualScope": DualScope, "CrossScope": CrossScope}
     if named["kind"] not in kinds:
         raise ConfigError(f"unknown scope {named['kind']!r}", where=SETTINGS, key=named["kind"], accepted=tuple(kinds))
-    kind, short = kinds[named["kind"]]
-    return (
-        make_scope(short, runtime)
-        if named["from"] == "zoo"
-        else kind.from_pretrained(folder / named["from"], runtime=runtime)
-    )
+    make, options = kinds[named["kind"]].from_pretrained, {**named.get("options", {}), "runtime": runtime}
+    if named["from"] != "zoo":
+        return make(folder / named["from"], **options)
+    if named["kind"] == "CascadeScope":
+        return make(pair=named.get("part", "pair"), **options)
+    return make(*_shipped(named), **options)
 
 
-def _load_counterfactual(named: dict[str, str], folder: Path, runtime: str) -> Any:
+def _load_counterfactual(named: Mapping[str, Any], folder: Path, runtime: str) -> Any:
     from errata.counterfactual.reader import Reader
+    from errata.counterfactual.verifier import Verifier
 
+    kinds: dict[str, Any] = {"Reader": Reader, "Verifier": Verifier}
     if named["kind"] == "Retell":
         from errata.counterfactual.retell import Retell
 
         return Retell.from_pretrained(folder / named["from"])
-    if named["from"] == "zoo":
-        return make_counterfactual("reader", runtime)
-    if named["kind"] == "Reader":
-        return Reader.from_pretrained(folder / named["from"], runtime=runtime)
+    if named["kind"] in kinds:
+        places = _shipped(named) if named["from"] == "zoo" else [folder / named["from"]]
+        return kinds[named["kind"]].from_pretrained(*places, runtime=runtime)
     return make_counterfactual(str(folder / named["from"]))
+
+
+def _shipped(named: Mapping[str, Any]) -> list[str]:
+    """The shipped part that is named, if one is; else its kind's own will do."""
+    return [named["part"]] if "part" in named else []

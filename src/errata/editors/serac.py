@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from errata.counterfactual import Counterfactual
 from errata.counterfactual.reader import Reader
+from errata.counterfactual.verifier import Verifier
 from errata.edit import Answer, Decision, Edit, Match, Revision, Terms, check_text
 from errata.editors.explain import Explanation, explain
 from errata.errors import ConfigError, EditError, ErrataError, StoreError
@@ -33,6 +34,11 @@ EVERY = 1_000_000
 SHOWN = 6
 """Candidates a decision keeps."""
 ENCODED_AT_ONCE = 512
+VERIFIER = "verifier:"
+"""Before the folder or hub id of a pair network that answers as a verifier."""
+CLAIMS: Mapping[str, Any] = {"k": 32, "floor": 0.001}
+"""The cascade in front of a verifier: its first stage knows questions better than claims, so it passes on more of them.
+Where no more than `k` edits are in memory, all are candidates."""
 
 OnError = Literal["raise", "base"]
 
@@ -296,8 +302,9 @@ def wrap(
     Args:
         model: a Model, or its name: "mini" (bundled), a path, a hub id, an http(s) URL, "echo".
         memory: a Memory, or a file path or sqlite URL; None keeps edits in this process only.
-        scope: a Scope, or "cascade", "dual" or "cross".
-        counterfactual: a Counterfactual, or "reader", "retell", or the folder or hub id of a seq2seq model.
+        scope: a Scope, or "cascade", "dual" or "cross"; cascade and cross read with a verifier's network
+            where one answers.
+        counterfactual: a Counterfactual, or a name as `make_counterfactual` takes it.
         runtime: what runs the shipped networks; see `errata.models.runtime.open_runtime`.
         options: go to Serac (space, threshold, on_error).
 
@@ -310,24 +317,36 @@ def wrap(
     """
     from errata.models.load import load_model
 
+    if counterfactual is None or isinstance(counterfactual, str):
+        counterfactual = make_counterfactual(counterfactual, runtime)
     return Serac(
         load_model(model) if isinstance(model, str) else model,
-        scope=make_scope(scope, runtime) if scope is None or isinstance(scope, str) else scope,
-        counterfactual=(
-            make_counterfactual(counterfactual, runtime)
-            if counterfactual is None or isinstance(counterfactual, str)
-            else counterfactual
-        ),
+        scope=make_scope(scope, runtime, counterfactual) if scope is None or isinstance(scope, str) else scope,
+        counterfactual=counterfactual,
         memory=open_memory(memory) if isinstance(memory, str | Path) else memory,
         **options,
     )
 
 
-def make_scope(name: str | None, runtime: str = "auto") -> Scope:
-    """The shipped scope classifier of a name: "cascade" (or None), "dual", "cross"."""
+def make_scope(name: str | None, runtime: str = "auto", counterfactual: Counterfactual | None = None) -> Scope:
+    """The scope classifier of a name.
+
+    Args:
+        name: "cascade" (or None), "dual", "cross".
+        runtime: see `errata.models.runtime.open_runtime`.
+        counterfactual: what answers; cross and cascade read with the network of a verifier, which then reads each pair
+            of input and edit once, and otherwise with the shipped one.
+
+    Raises:
+        ConfigError: the name is not known.
+        ModelError: a part cannot be loaded.
+    """
+    verifier = counterfactual if isinstance(counterfactual, Verifier) else None
     if name in (None, "cascade"):
         from errata.scope.cascade import CascadeScope
 
+        if verifier:
+            return CascadeScope.from_pretrained(pair=verifier.folder, runtime=runtime, **CLAIMS)
         return CascadeScope.from_pretrained(runtime=runtime)
     if name == "dual":
         from errata.scope.dual import DualScope
@@ -336,14 +355,25 @@ def make_scope(name: str | None, runtime: str = "auto") -> Scope:
     if name == "cross":
         from errata.scope.cross import CrossScope
 
-        return CrossScope.from_pretrained(runtime=runtime)
+        return CrossScope.from_pretrained(verifier.folder if verifier else "pair", runtime=runtime)
     raise ConfigError(f"scope {name!r} is not known", key=str(name), accepted=("cascade", "dual", "cross"))
 
 
 def make_counterfactual(name: str | None, runtime: str = "auto") -> Counterfactual:
-    """The counterfactual model of a name: "reader" (or None), "retell", or a folder or hub id of a seq2seq model."""
+    """The counterfactual model of a name.
+
+    Args:
+        name: "reader" (or None), "retell", "verifier", "verifier:" and the folder or hub id of a pair network trained
+            for it, or the folder or hub id of a seq2seq model.
+        runtime: see `errata.models.runtime.open_runtime`.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
     if name in (None, "reader"):
         return Reader.from_pretrained(runtime=runtime)
+    if name == "verifier" or str(name).startswith(VERIFIER):
+        return Verifier.from_pretrained(str(name).removeprefix(VERIFIER), runtime=runtime)
     if name == "retell":
         from errata.counterfactual.retell import Retell
 

@@ -1,4 +1,4 @@
-"""From a name to a model: "mini", "echo", a URL, a folder or a hub id.
+"""From a name to a model: "mini", "fc", "echo", a URL, a folder or a hub id.
 
 It decides which class answers to a name and nothing else; weights are read and servers asked by the classes.
 """
@@ -15,17 +15,19 @@ from typing import Any
 from errata.errors import ConfigError, ErrataError, ModelError
 from errata.models import Model
 
-NAMES = ("mini", "echo")
+NAMES = ("mini", "fc", "echo")
 """Names with a meaning of their own; a folder called so is meant by ./mini."""
+CLAIMS = "fc:"
+"""Before a folder or a hub id: a classifier of claims, which answers "True" or "False" and not with its label."""
 
 
 def load_model(name: str, **options: Any) -> Model:
     """The base model a name means.
 
     Args:
-        name: "mini" (the bundled base), "echo" (the fake), the http(s) URL of an OpenAI-compatible server, a
-            folder, or a hub id.
-        options: passed to the class: `EchoModel`, `RemoteModel` or `LocalModel.from_pretrained`.
+        name: "mini" (the bundled base), "fc" (the bundled claim classifier), "echo" (the fake), the http(s) URL of an
+            OpenAI-compatible server, a folder, or a hub id; "fc:" and a folder or a hub id for a classifier of claims.
+        options: passed to the class: `EchoModel`, `RemoteModel`, or `LocalModel` or `ClaimClassifier.from_pretrained`.
 
     Raises:
         ConfigError: an empty name, another kind of URL, or an option that kind of model does not have.
@@ -45,6 +47,10 @@ def load_model(name: str, **options: Any) -> Model:
         from errata.models.remote import RemoteModel
 
         return _call(RemoteModel, name, options, name)
+    if name == "fc" or name.startswith(CLAIMS):
+        from errata.models.classifier import ClaimClassifier
+
+        return _call(ClaimClassifier.from_pretrained, name, options, name.removeprefix(CLAIMS))
     from errata.models.local import LocalModel
 
     if name == "mini":

@@ -42,12 +42,14 @@ class Reading:
         answer: a span of the edit in its exact spelling, or "True", "False", "Yes" or "No".
         kind: one of `KINDS`.
         confidence: probability of the kind.
+        verdict: log-odds of True against False, whatever the likeliest kind.
     """
 
     probability: float
     answer: str
     kind: str
     confidence: float
+    verdict: float
 
 
 class PairNetwork:
@@ -99,7 +101,8 @@ class PairNetwork:
         whole = self.config.calibration.get("whole", 0.0)
         text = SAID.get(KINDS[best]) or _span(triple, start, end, spans, whole)
         probability = 1 / (1 + math.exp(-max(-60.0, min(60.0, odds))))
-        return Reading(probability, text, KINDS[best], float(chance[best]))
+        verdict = float(kind[KINDS.index("true")] - kind[KINDS.index("false")])
+        return Reading(probability, text, KINDS[best], float(chance[best]), verdict)
 
 
 def _span(triple: Triple, start: NDArray[np.float32], end: NDArray[np.float32], spans: PairSpans, whole: float) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,12 @@ class Claim:
 
 
 def load_fact_check(
-    data: str | Path | None = None, *, split: str = "test", seed: int = 0, every: bool = False
+    data: str | Path | None = None,
+    *,
+    split: str = "test",
+    seed: int = 0,
+    every: bool = False,
+    balanced: bool = False,
 ) -> Problem:
     """VitaminC as an editing problem.
 
@@ -72,10 +77,15 @@ def load_fact_check(
         seed: draws the pages without an edit, and the evidence of each other page.
         every: whether all evidence of these pages becomes edits. They contradict one another: not for one memory, but
             for `sampler.batches` with `apart="page_group"`.
+        balanced: whether claims of the commoner labels are left out, drawn by the seed, until supported, refuted and
+            undecided ones are equally many, as SERAC's authors do in train and dev (released code); edits left without
+            a claim go too. The claims of pages without an edit stay.
 
     Raises:
-        ConfigError: another split, no data folder, or a file that is missing or broken.
+        ConfigError: another split, the test split balanced, no data folder, or a file that is missing or broken.
     """
+    if balanced and split == "test":
+        raise ConfigError("the test split is measured as it is; only train and dev are balanced", key="balanced")
     later = later_splits("fact_check", split, SPLITS)
     folder = DataFolder(data)
     notes: Counter[str] = Counter()
@@ -89,10 +99,11 @@ def load_fact_check(
     made = {name: _cases(name, rows, notes) for name, rows in groups.items() if name not in strangers}
     if not every:
         made = {name: [_one(found, f"{seed} {name}")] for name, found in made.items() if found}
+    cases = [case for found in made.values() for case in found]
     return Problem(
         name="fact_check",
         split=split,
-        cases=tuple(case for found in made.values() for case in found),
+        cases=tuple(_balanced(cases, f"{seed} balanced", notes) if balanced else cases),
         shared=tuple(
             claim for name in groups if name in strangers for claim in _claims(groups[name], f"{seed} {name}")
         ),
@@ -204,6 +215,22 @@ def _one(found: Sequence[EditCase], seed: str) -> EditCase:
     """One of a page's edits, each as likely as it has claims: the paper draws pairs of evidence and claim."""
     weights = [len(case.in_scope) + len(case.out_of_scope) for case in found]
     return random.Random(seed).choices(found, weights)[0]
+
+
+def _balanced(cases: Sequence[EditCase], seed: str, notes: Counter[str]) -> Iterator[EditCase]:
+    """The cases with as many claims of each kind as the rarest has."""
+    places: dict[str, list[tuple[int, int]]] = {kind: [] for kind in (kinds.SUPPORTED, kinds.REFUTED, kinds.UNDECIDED)}
+    for at, case in enumerate(cases):
+        for i, one in enumerate((*case.in_scope, *case.out_of_scope)):
+            places[one.kind].append((at, i))
+    rarest = min(map(len, places.values()))
+    notes["claims dropped: of a commoner label"] = sum(map(len, places.values())) - rarest * len(places)
+    kept = {place for kind, found in places.items() for place in random.Random(f"{seed} {kind}").sample(found, rarest)}
+    for at, case in enumerate(cases):
+        inside = tuple(one for i, one in enumerate(case.in_scope) if (at, i) in kept)
+        outside = tuple(one for i, one in enumerate(case.out_of_scope, len(case.in_scope)) if (at, i) in kept)
+        if inside or outside:
+            yield replace(case, in_scope=inside, out_of_scope=outside)
 
 
 def _claims(rows: Sequence[Row], seed: str) -> list[Unlabelled]:

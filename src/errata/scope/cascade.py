@@ -51,19 +51,31 @@ class CascadeScope:
         cls,
         name: str | Path | None = None,
         *,
+        pair: str | Path = "pair",
         revision: str | None = None,
         runtime: str = "auto",
         **options: Any,
     ) -> Self:
-        """Load the shipped cascade, or a folder or hub id that holds the folders "dual" and "pair"."""
+        """Load the shipped cascade, or a folder or hub id that holds the folders "dual" and "pair".
+
+        Args:
+            name: None for the shipped one.
+            pair: the shipped one's second stage: a shipped part, a folder or a hub id.
+            revision: branch, tag or commit on the hub.
+            runtime: see `open_runtime`.
+            options: as for the class.
+
+        Raises:
+            ModelError: there is no such part, or a folder of it is missing.
+        """
         if name is None:
-            dual, pair = resolve("dual"), resolve("pair")
+            dual, second = resolve("dual"), resolve(pair)
         else:
             folder = resolve(name, revision=revision)
-            dual, pair = folder / "dual", folder / "pair"
-            if not (dual.is_dir() and pair.is_dir()):
+            dual, second = folder / "dual", folder / "pair"
+            if not (dual.is_dir() and second.is_dir()):
                 raise ModelError(f"{folder} is no cascade: it needs the folders 'dual' and 'pair'")
-        return cls(DualScope(dual, runtime=runtime), CrossScope(pair, runtime=runtime), **options)
+        return cls(DualScope(dual, runtime=runtime), CrossScope(second, runtime=runtime), **options)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write both networks into a folder, as "dual" and "pair"."""
@@ -76,6 +88,11 @@ class CascadeScope:
             self.dual.push_to_hub(f"{name}-dual", **options),
             self.cross.push_to_hub(f"{name}-pair", **options),
         ]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """How it retrieves and reads; kept when an editor is saved."""
+        return {"k": self.k, "floor": self.floor, "wave": self.wave}
 
     @property
     def fingerprint(self) -> str:

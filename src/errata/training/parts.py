@@ -1,7 +1,7 @@
 """One command retrains each shipped part: its recipe, its data, its card.
 
-`errata train base | scope | counterfactual` ends here. This module puts pieces together; how a part learns is told in
-`base.py` and `scope.py`.
+`errata train base | scope | counterfactual | fc` ends here. This module puts pieces together; how a part learns is told
+in `base.py`, `scope.py` and `claims.py`.
 """
 
 from __future__ import annotations
@@ -65,15 +65,25 @@ PARTS: Mapping[str, Part] = {
         "Cross) and what the answer is then: a span of the edit, True, or False. LoRA adapters on all-MiniLM-L6-v2,\n"
         "and heads. English only; it cannot reason over two edits, nor answer with words the edit does not hold.",
     ),
+    "fc": Part(
+        "fc",
+        "The base model of fact checking",
+        ("fever/dev.jsonl", "vitaminc/dev.jsonl", "vitaminc/test.jsonl"),
+        "Says of a claim whether it is true, from the claim alone: it reads no evidence, and knows no more of the\n"
+        "world than wording and a few thousand claims tell. It stands for the frozen model that evidence corrects.\n"
+        "LoRA adapters on all-MiniLM-L6-v2 and a linear verdict, trained on FEVER's supported and refuted claims;\n"
+        "VitaminC's files are read to leave out the claims that they share. English.",
+    ),
 }
 
 
 def default_settings(part: str) -> Any:
     """A part's settings as its recipe in configs/ has them (ConfigError for an unknown part)."""
     from errata.training.base import BaseSettings
+    from errata.training.claims import ClaimSettings
     from errata.training.scope import DUAL, PAIR
 
-    known: dict[str, Any] = {"base": BaseSettings(), "scope": DUAL, "counterfactual": PAIR}
+    known: dict[str, Any] = {"base": BaseSettings(), "scope": DUAL, "counterfactual": PAIR, "fc": ClaimSettings()}
     if part not in known:
         raise ConfigError(f"there is no part {part!r} to train", key=part, accepted=tuple(known))
     return known[part]
@@ -85,7 +95,7 @@ def train_part(
     """Train a shipped part from its recipe.
 
     Args:
-        part: "base", "scope" or "counterfactual".
+        part: "base", "scope", "counterfactual" or "fc".
         config: a recipe (TOML); None takes the shipped one.
         out: checkpoints, log and the finished part (`out/model`); a run interrupted there goes on.
         data: the public data's folder; needed but for "base".
@@ -106,11 +116,15 @@ def train_part(
         from errata.training.base import train_base
 
         figures = train_base(settings, out, data)
+    elif data is None:
+        raise ConfigError("this part is trained on the public data; name its folder in ERRATA_DATA", key="data")
+    elif part == "fc":
+        from errata.training.claims import train_claims
+
+        figures = train_claims(settings, out, data)
     else:
         from errata.training.scope import train_scope
 
-        if data is None:
-            raise ConfigError("this part is trained on the public data; name its folder in ERRATA_DATA", key="data")
         figures = train_scope(settings, out, data)
     write_card(part, out / "model", settings, figures, data, seconds=time.monotonic() - began)
     if install:
@@ -125,8 +139,8 @@ def train_part(
 def data_hash(part: str, data: Path | None) -> str:
     """SHA-256 over everything the part was trained on: our own tables and the public files, in a fixed order."""
     package = Path(__file__).parent.parent
-    own = ["problems/facts.tsv", "problems/relations.toml"]
-    if part != "base":
+    own = [] if part == "fc" else ["problems/facts.tsv", "problems/relations.toml"]
+    if part in ("scope", "counterfactual"):
         own += ["training/phrasebook.toml", "training/ordinary.txt", "training/attributes.txt"]
     paths = [package / name for name in own] + [data / name for name in PARTS[part].uses if data]
     digest = hashlib.sha256()

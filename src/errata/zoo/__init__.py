@@ -16,6 +16,7 @@ _TRAINED_BY = {
     "mini": "errata train base",
     "dual": "errata train scope",
     "pair": "errata train counterfactual",
+    "fc": "errata train fc",
 }
 """The command that makes each part anew."""
 
