@@ -25,7 +25,6 @@ from errata.training.scope import (
     pair_batch,
     pair_loss,
     pair_scores,
-    train_scope,
 )
 from tiny_encoder import tiny_backbone
 
@@ -189,9 +188,6 @@ def test_training_starts_from_a_trained_network(backbone: Path, tmp_path: Path) 
         load_weights(new_network(settings(DUAL, backbone).network), tmp_path / "old")
 
 
-def test_a_dual_network_cannot_check_facts(backbone: Path, tmp_path: Path) -> None:
-    chosen = replace(settings(DUAL, backbone), problem="fact_check")
-    with pytest.raises(ConfigError, match="reads pairs"):
-        train_scope(chosen, tmp_path / "run", tmp_path)
+def test_an_unknown_problem_is_refused() -> None:
     with pytest.raises(ConfigError, match="qa_hard, fact_check"):
         replace(PAIR, problem="qa_hrd")

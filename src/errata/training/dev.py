@@ -75,14 +75,6 @@ class DevReport:
     scores: NDArray[np.float32]
     inside: NDArray[np.bool_]
 
-    def calibration(self, module: Any, *, pair: bool) -> dict[str, float]:
-        """Platt scaling on the dev pairs, both sides weighing alike; for the dual, folded into its scale and bias."""
-        slope, shift = platt(self.scores, self.inside)
-        if pair:
-            return {"slope": slope, "shift": shift}
-        scale, bias = float(module.scale.detach()), float(module.bias.detach())
-        return {"scale": scale * slope, "bias": bias * slope + shift}
-
 
 def dev_figures(scores: NDArray[np.float32], dev: Sequence[DevPair]) -> DevReport:
     """Share of right verdicts at log-odds 0, by part; `balance` is the mean of in and the mean of the out parts."""
@@ -98,6 +90,15 @@ def dev_figures(scores: NDArray[np.float32], dev: Sequence[DevPair]) -> DevRepor
         loss[inside].mean() + loss[~inside].mean()
     )
     return DevReport(figures, scores, inside)
+
+
+def calibrated(scores: NDArray[np.float32], inside: NDArray[np.bool_], dual: Any = None) -> dict[str, float]:
+    """Platt scaling on dev pairs, both sides weighing alike; for a dual network folded into its scale and bias."""
+    slope, shift = platt(scores, inside)
+    if dual is None:
+        return {"slope": slope, "shift": shift}
+    scale, bias = float(dual.scale.detach()), float(dual.bias.detach())
+    return {"scale": scale * slope, "bias": bias * slope + shift}
 
 
 def platt(scores: NDArray[np.float32], inside: NDArray[np.bool_], *, steps: int = 50) -> tuple[float, float]:

@@ -41,10 +41,9 @@ class EvidenceSources:
 
     Args:
         data: the public data's folder.
-        seed: orders nothing here; kept so that every source of groups is made alike.
     """
 
-    def __init__(self, data: Path, *, seed: int = 0) -> None:
+    def __init__(self, data: Path) -> None:
         pages: set[str] = set()
         tested: set[str] = set()
         for name in ("dev", "test"):
@@ -134,8 +133,8 @@ class EvidenceDev:
 
         Returns:
             `dev in`, in-scope pairs accepted; `dev verdict`, in-scope pairs whose label is right whatever the scope
-            says; `dev both`; `dev hard` and `dev easy`, out-of-scope pairs refused; and `balance`, the mean of
-            both and hard.
+            says; `dev both`; `dev hard` and `dev easy`, out-of-scope pairs refused; `scope`, the mean of in and hard;
+            and `balance`, the mean of both and hard.
         """
         labels = np.array(self.labels)
         inside = np.isin(labels, ("true", "false"))
@@ -147,6 +146,7 @@ class EvidenceDev:
             "dev hard": float((~fires)[labels == "hard"].mean()),
             "dev easy": float((~fires)[labels == "easy"].mean()),
         }
+        figures["scope"] = (figures["dev in"] + figures["dev hard"]) / 2
         figures["balance"] = (figures["dev both"] + figures["dev hard"]) / 2
         return figures
 

@@ -18,7 +18,7 @@ from errata.models.network import KINDS, NetworkConfig, load_weights, new_networ
 from errata.models.pair import span_scores, whole_target
 from errata.models.saving import resolve
 from errata.models.text import PairSpans, Texts, Tokens
-from errata.training.dev import DevPair, dev_figures, platt
+from errata.training.dev import DevPair, calibrated, dev_figures
 from errata.training.evidence import EvidenceDev, EvidenceSources, truth_odds
 from errata.training.groups import SHARES, Group, Inside, Sources
 from errata.training.loop import LoopSettings, train
@@ -354,7 +354,6 @@ def train_scope(settings: ScopeSettings, folder: Path, data: Path) -> Mapping[st
         data: the public data's folder.
 
     Raises:
-        ConfigError: fact checking is asked of a dual network, which has no verdict.
         ModelError: the network to start from is of another shape.
     """
     import torch
@@ -390,7 +389,7 @@ def _train_questions(
 
     train(module, batch_at, loss, settings.loop, folder, evaluate=evaluate, better="balance")
     report = dev_figures(score(module, texts, [item.triple for item in dev]), dev)
-    calibration = report.calibration(module, pair=pair)
+    calibration = calibrated(report.scores, report.inside, None if pair else module)
     if pair:
         calibration["whole"] = whole_bonus(module, texts, dev, sources)
     return calibration, report.figures
@@ -399,19 +398,28 @@ def _train_questions(
 def _train_evidence(
     module: Any, texts: Texts, settings: ScopeSettings, folder: Path, data: Path
 ) -> tuple[dict[str, float], Mapping[str, float]]:
-    """Train on evidence and claims; returns the calibration and the dev figures."""
-    if settings.network.shape != "pair":
-        raise ConfigError('fact checking needs a network that reads pairs; set shape = "pair"', key="shape")
-    sources = EvidenceSources(data, seed=settings.loop.seed)
+    """Train on evidence and claims; returns the calibration and the dev figures. A dual network gives no verdict."""
+    import numpy as np
+
+    sources = EvidenceSources(data)
     dev = EvidenceDev.read(data)
+    pair = settings.network.shape == "pair"
+    make, loss = (pair_batch, pair_loss) if pair else (dual_batch, dual_loss)
 
     def batch_at(source: random.Random) -> Any:
-        return pair_batch(sources.batch(source, settings.loop.batch), texts, settings, source)
+        return make(sources.batch(source, settings.loop.batch), texts, settings, source)
 
-    def evaluate(network: Any) -> Mapping[str, float]:
-        odds, kinds = pair_logits(network, texts, dev.triples)
-        return dev.figures(odds, truth_odds(kinds, KINDS))
+    def scores(network: Any) -> tuple[Any, Any]:
+        if pair:
+            odds, kinds = pair_logits(network, texts, dev.triples)
+            return odds, truth_odds(kinds, KINDS)
+        odds = dual_scores(network, texts, dev.triples)
+        return odds, np.zeros_like(odds)
 
-    train(module, batch_at, pair_loss, settings.loop, folder, evaluate=evaluate, better="balance")
-    slope, shift = platt(pair_logits(module, texts, dev.triples)[0], dev.inside())
-    return {"slope": slope, "shift": shift}, evaluate(module)
+    train(
+        module, batch_at, loss, settings.loop, folder,
+        evaluate=lambda network: dev.figures(*scores(network)), better="balance" if pair else "scope",
+    )  # fmt: skip
+    odds, truth = scores(module)
+    calibration = calibrated(odds, dev.inside(), None if pair else module)
+    return calibration, dev.figures(odds, truth)
