@@ -277,13 +277,17 @@ def test_train_evaluate_and_bench_call_what_they_should(
 ) -> None:
     asked: dict[str, Any] = {}
 
-    def train_part(part: str, **options: Any) -> dict[str, Any]:
-        asked.update(part=part, **options)
+    def train_part(part: str, problem: str, **options: Any) -> dict[str, Any]:
+        asked.update(part=part, problem=problem, **options)
         return {"exact_match": 0.5}
 
     monkeypatch.setattr("errata.training.parts.train_part", train_part)
     assert cli.json("train", "scope", "--out", str(tmp_path), "--install") == {"exact_match": 0.5}
     assert asked["part"] == "scope" and asked["install"] and asked["out"] == tmp_path
+    assert (asked["problem"], asked["preset"]) == ("", "mini")
+    cli("train", "counterfactual", "qa_hard", "--preset", "paper")
+    assert (asked["problem"], asked["preset"]) == ("qa_hard", "paper")
+    assert asked["out"] == Path("out") / "counterfactual-qa_hard"
     monkeypatch.setattr("errata.experiments.bench.bench_route", lambda *, edits=1, runtime, progress: {"edits": edits})
     assert cli.json("bench", "route", "--edits", "7") == {"edits": 7}
     assert "no option --texts" in cli("bench", "route", "--texts", "7", code=2).stderr

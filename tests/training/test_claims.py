@@ -94,7 +94,7 @@ def test_one_command_trains_it_with_its_card(tmp_path: Path) -> None:
         f'[network]\nbackbone = "{tiny_backbone(tmp_path / "backbone")}"\nrank = 2\n'
         "[loop]\nsteps = 60\nbatch = 16\nlr = 2e-2\nwarmup = 5\n"
     )
-    figures = train_part("fc", config=recipe, out=tmp_path / "run", data=data)
+    figures = train_part("base", "fact_check", config=recipe, out=tmp_path / "run", data=data)
     assert figures["claims"] + figures["dev claims"] == 120
     assert figures["dev accuracy"] > 0.9 > figures["dev majority"]
     saved = tmp_path / "run" / "model"
@@ -109,7 +109,7 @@ def test_too_little_data_is_a_named_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="too few"):
         train_claims(ClaimSettings(), tmp_path / "run", fever(tmp_path / "data", many(8)))
     with pytest.raises(ConfigError, match="name its folder in ERRATA_DATA"):
-        train_part("fc", config=None, out=tmp_path / "run", data=None)
+        train_part("base", "fact_check", config=None, out=tmp_path / "run", data=None)
 
 
 @pytest.mark.skipif(not os.environ.get(DATA), reason=f"{DATA} is not set: the public data is not at hand")

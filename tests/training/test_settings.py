@@ -8,7 +8,7 @@ import pytest
 
 from errata.errors import ConfigError
 from errata.training.base import BaseSettings
-from errata.training.parts import PARTS, default_settings
+from errata.training.parts import PARTS, default_settings, part_of, published
 from errata.training.settings import read_recipe
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -57,3 +57,39 @@ def test_a_missing_recipe_is_a_named_error(tmp_path: Path) -> None:
 def test_an_unknown_part_names_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="did you mean 'scope'"):
         default_settings("scop")
+    with pytest.raises(ConfigError, match="did you mean 'scope'"):
+        part_of("scop")
+
+
+@pytest.mark.parametrize(
+    ("kind", "problem", "part"),
+    [
+        ("base", "", "base"),
+        ("base", "qa", "base"),
+        ("base", "fact_check", "fc"),
+        ("scope", "", "scope"),
+        ("scope", "qa", "scope-qa"),
+        ("scope", "fact_check", "scope-fact_check"),
+        ("counterfactual", "qa_hard", "counterfactual-qa_hard"),
+        ("counterfactual", "fact_check", "verifier"),
+        ("seq2seq", "qa", "seq2seq-qa"),
+    ],
+)
+def test_a_part_is_named_by_kind_and_problem(kind: str, problem: str, part: str) -> None:
+    assert part_of(kind, problem) == part
+    settings = default_settings(part)
+    assert getattr(settings, "problem", problem) == problem or kind == "base"
+
+
+def test_a_problem_that_a_kind_is_not_trained_for_is_refused() -> None:
+    with pytest.raises(ConfigError, match="accepted: fact_check, qa, qa_hard"):
+        part_of("counterfactual", "counterfact")
+    with pytest.raises(ConfigError, match="no base"):
+        part_of("base", "qa_hard")
+
+
+def test_the_papers_pretrained_models_are_a_preset() -> None:
+    assert published(default_settings("scope-qa")).network.backbone == "bert-base-cased"
+    assert published(default_settings("seq2seq")).start == "google-t5/t5-small"
+    with pytest.raises(ConfigError, match="as published"):
+        published(BaseSettings())

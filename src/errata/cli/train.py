@@ -15,29 +15,37 @@ from errata.cli.output import emit, table
 from errata.cli.session import Session, quiet, shared
 from errata.errors import ConfigError
 
-PARTS = ("base", "scope", "counterfactual", "fc")
+PARTS = ("base", "scope", "counterfactual", "seq2seq")
 BENCHES = ("route", "encode")
 """The functions `bench_NAME` of errata.experiments.bench."""
 
 
 @click.command("train")
 @click.argument("part", type=click.Choice(PARTS))
+@click.argument("problem", default="")
 @click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=None,
               help="Another recipe than the one in configs/.")  # fmt: skip
+@click.option("--preset", type=click.Choice(("mini", "paper")), default="mini", show_default=True,
+              help="The small encoder, or the papers' pretrained models.")  # fmt: skip
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=None,
-              help="Folder of the result; out/PART otherwise.")  # fmt: skip
+              help="Folder of the result; out/PART or out/PART-PROBLEM otherwise.")  # fmt: skip
 @click.option("--data", type=click.Path(file_okay=False, path_type=Path), envvar="ERRATA_DATA", default=None,
               help="Folder of the public data sets (or ERRATA_DATA).")  # fmt: skip
 @click.option("--install", is_flag=True, help="Put the result in the place of the shipped part.")
 @shared(memory=False)
 def train_verb(
-    session: Session, part: str, config: Path | None, out: Path | None, data: Path | None, install: bool
-) -> None:
-    """Train a part from its recipe: a base model (base, fc), the scope classifier or the counterfactual model."""
+    session: Session, part: str, problem: str, config: Path | None, preset: str, out: Path | None, data: Path | None,
+    install: bool,
+) -> None:  # fmt: skip
+    """Train a part from its recipe: a base model, the scope classifier, or a counterfactual model.
+
+    Without PROBLEM (qa, qa_hard, fact_check, ...) it is trained for everything at once, as the shipped parts are.
+    """
     quiet()
     from errata.training.parts import train_part
 
-    figures = train_part(part, config=config, out=out or Path("out") / part, data=data, install=install)
+    folder = out or Path("out") / "-".join(word for word in (part, problem) if word)
+    figures = train_part(part, problem, config=config, out=folder, data=data, install=install, preset=preset)
     if session.json:
         emit(dict(figures))
     else:

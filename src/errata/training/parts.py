@@ -1,7 +1,7 @@
-"""One command retrains each shipped part: its recipe, its data, its card.
+"""One command retrains each part: its recipe, its data, its card.
 
-`errata train base | scope | counterfactual | fc` ends here. This module puts pieces together; how a part learns is told
-in `base.py`, `scope.py` and `claims.py`.
+`errata train PART [PROBLEM]` ends here. This module puts pieces together; how a part learns is told in `base.py`,
+`claims.py`, `scope.py` and `seq2seq.py`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,17 @@ from errata.training.settings import read_recipe
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A shipped part: its folder in the zoo, its title, what it reads and what it is for."""
+    """A part: its folder in the zoo, its title, the public files it reads, what it is for, and our own tables in it."""
 
     folder: str
     title: str
     uses: tuple[str, ...]
     about: str
+    own: tuple[str, ...] = ()
 
 
+_FACTS = ("problems/facts.tsv", "problems/relations.toml")
+_TABLES = (*_FACTS, "training/phrasebook.toml", "training/ordinary.txt", "training/attributes.txt")
 _PUBLIC = (
     "zsre/train_qa.jsonl",
     "zsre/mend_train.json",
@@ -40,6 +43,15 @@ _PUBLIC = (
     "convsent/train.json",
 )
 
+EVIDENCE_FILES = (
+    "vitaminc/train.jsonl",
+    "vitaminc/dev.jsonl",
+    "vitaminc/test.jsonl",
+    "fever_symmetric/v01_generated.jsonl",
+    "fever_symmetric/v02_dev.jsonl",
+)
+"""What the verifier reads; of dev and test, which pages and claims to leave out."""
+
 PARTS: Mapping[str, Part] = {
     "base": Part(
         "mini",
@@ -49,6 +61,7 @@ PARTS: Mapping[str, Part] = {
         "from scratch on errata's own table of facts (src/errata/problems/facts.tsv) under several phrasings, with\n"
         "true/false statements and inverse questions, and on zsRE's train questions where they are present. It knows\n"
         "nothing else, is sure of itself when wrong, and is for demonstrations, tests and experiments.",
+        _FACTS,
     ),
     "scope": Part(
         "dual",
@@ -56,14 +69,32 @@ PARTS: Mapping[str, Part] = {
         _PUBLIC,
         "Embeds inputs and edit descriptors apart (SERAC's Embed); the first stage of the cascade. LoRA adapters on\n"
         "all-MiniLM-L6-v2 plus a learned scale and bias, trained with every edit of a batch as a negative. English.",
+        _TABLES,
     ),
     "counterfactual": Part(
         "pair",
         "The pair network: cross scope classifier and reader",
         _PUBLIC,
         "Reads an input and an edit together and tells in one pass whether the input is in the edit's scope (SERAC's\n"
-        "Cross) and what the answer is then: a span of the edit, True, or False. LoRA adapters on all-MiniLM-L6-v2,\n"
-        "and heads. English only; it cannot reason over two edits, nor answer with words the edit does not hold.",
+        "Cross) and what the answer is then: a span of the edit, a verdict, yes or no. LoRA adapters on\n"
+        "all-MiniLM-L6-v2, and heads. English only; it cannot reason over two edits, nor answer with words the edit does not hold.",
+        _TABLES,
+    ),
+    "verifier": Part(
+        "verifier",
+        "The verifier: cross scope classifier and counterfactual model of fact checking",
+        EVIDENCE_FILES,
+        "Reads a claim and a piece of evidence together and tells in one pass whether the evidence decides the\n"
+        "claim, and whether the claim is then true. A pair network (LoRA adapters on all-MiniLM-L6-v2, and heads)\n"
+        "that is told how the claim's numbers compare with those of the evidence. English, the style of Wikipedia.",
+    ),
+    "seq2seq": Part(
+        "seq2seq",
+        "A seq2seq counterfactual model",
+        _PUBLIC,
+        "SERAC's own kind of counterfactual model: an encoder-decoder that reads the edit and the input and writes\n"
+        "the answer. Starts from the bundled base model. For comparison with the reader, which extracts.",
+        _TABLES,
     ),
     "fc": Part(
         "fc",
@@ -77,29 +108,101 @@ PARTS: Mapping[str, Part] = {
 }
 
 
+OWN: Mapping[tuple[str, str], str] = {
+    ("base", "qa"): "base",
+    ("base", "fact_check"): "fc",
+    ("counterfactual", "fact_check"): "verifier",
+}
+"""Parts of a problem that have a name of their own."""
+KINDS = ("base", "scope", "counterfactual", "seq2seq")
+"""What `errata train` makes."""
+
+
+def part_of(kind: str, problem: str = "") -> str:
+    """The name of a part: a key of `PARTS`, or one of them made for one problem ("scope-qa").
+
+    Args:
+        kind: one of `KINDS`.
+        problem: what it is for; "" is everything at once.
+
+    Raises:
+        ConfigError: there is no such part.
+    """
+    if kind not in KINDS:
+        raise ConfigError(f"there is no part {kind!r} to train", key=kind, accepted=KINDS)
+    if not problem:
+        return kind
+    if (kind, problem) in OWN:
+        return OWN[kind, problem]
+    accepted = sorted({name for one, name in OWN if one == kind} | set(_for_problems(kind)))
+    if problem not in accepted:
+        raise ConfigError(f"there is no {kind} to train for {problem!r}", key=problem, accepted=tuple(accepted))
+    return f"{kind}-{problem}"
+
+
+def _for_problems(kind: str) -> tuple[str, ...]:
+    """The problems that a kind of part can be trained for by its own recipe with another diet."""
+    return {"scope": ("qa", "qa_hard", "fact_check"), "base": ()}.get(kind, ("qa", "qa_hard"))
+
+
 def default_settings(part: str) -> Any:
     """A part's settings as its recipe in configs/ has them (ConfigError for an unknown part)."""
     from errata.training.base import BaseSettings
     from errata.training.claims import ClaimSettings
-    from errata.training.scope import DUAL, PAIR
+    from errata.training.scope import DUAL, EVIDENCE, PAIR
+    from errata.training.seq2seq import Seq2SeqSettings
 
-    known: dict[str, Any] = {"base": BaseSettings(), "scope": DUAL, "counterfactual": PAIR, "fc": ClaimSettings()}
-    if part not in known:
+    known: dict[str, Any] = {
+        "base": BaseSettings(),
+        "scope": DUAL,
+        "counterfactual": PAIR,
+        "verifier": EVIDENCE,
+        "fc": ClaimSettings(),
+        "seq2seq": Seq2SeqSettings(),
+    }
+    kind, _, problem = part.partition("-")
+    if kind not in known:
         raise ConfigError(f"there is no part {part!r} to train", key=part, accepted=tuple(known))
-    return known[part]
+    return replace(known[kind], problem=problem) if problem else known[kind]
+
+
+def published(settings: Any) -> Any:
+    """The settings with the papers' own pretrained models (SERAC, section 5): BERT-base, T5-small.
+
+    Raises:
+        ConfigError: the part has none: the papers take its model as it is published.
+    """
+    if hasattr(settings, "network"):
+        return replace(settings, network=replace(settings.network, backbone="bert-base-cased", pooling="cls"))
+    if hasattr(settings, "separator"):
+        return replace(settings, start="google-t5/t5-small", separator=" ")
+    raise ConfigError(
+        "the papers train no model of this kind; their base models are taken as published (`errata evaluate PROBLEM"
+        " --preset paper`)",
+        key="preset",
+    )
 
 
 def train_part(
-    part: str, *, config: Path | None, out: Path, data: Path | None, install: bool = False
+    kind: str,
+    problem: str = "",
+    *,
+    config: Path | None,
+    out: Path,
+    data: Path | None,
+    install: bool = False,
+    preset: str = "mini",
 ) -> Mapping[str, Any]:
-    """Train a shipped part from its recipe.
+    """Train a part from its recipe.
 
     Args:
-        part: "base", "scope", "counterfactual" or "fc".
+        kind: one of `KINDS`.
+        problem: what it is for; "" is everything at once, which is what ships.
         config: a recipe (TOML); None takes the shipped one.
         out: checkpoints, log and the finished part (`out/model`); a run interrupted there goes on.
-        data: the public data's folder; needed but for "base".
+        data: the public data's folder; needed but for the base of QA.
         install: put the finished part into the package's zoo, where it replaces the shipped one.
+        preset: "mini", or "paper" for the papers' pretrained models.
 
     Returns:
         The part's figures, as its card tells them.
@@ -108,24 +211,18 @@ def train_part(
         ConfigError: the part, the recipe or the data is not as expected.
         MissingExtra: the extra "train" is not installed.
     """
+    part = part_of(kind, problem)
     settings = default_settings(part)
+    if preset == "paper":
+        settings = published(settings)
     if config:
         settings = read_recipe(config, settings)
-    began = time.monotonic()
-    if part == "base":
-        from errata.training.base import train_base
-
-        figures = train_base(settings, out, data)
-    elif data is None:
+    if install and part not in PARTS:
+        raise ConfigError(f"a {kind} for {problem} alone does not ship; name its folder instead", key="install")
+    if data is None and part != "base":
         raise ConfigError("this part is trained on the public data; name its folder in ERRATA_DATA", key="data")
-    elif part == "fc":
-        from errata.training.claims import train_claims
-
-        figures = train_claims(settings, out, data)
-    else:
-        from errata.training.scope import train_scope
-
-        figures = train_scope(settings, out, data)
+    began = time.monotonic()
+    figures = _trainer(part)(settings, out, data)
     write_card(part, out / "model", settings, figures, data, seconds=time.monotonic() - began)
     if install:
         from errata import zoo
@@ -136,13 +233,26 @@ def train_part(
     return figures
 
 
+def _trainer(part: str) -> Callable[[Any, Path, Any], Mapping[str, Any]]:
+    """The function that trains a part."""
+    from errata.training.base import train_base
+    from errata.training.claims import train_claims
+    from errata.training.scope import train_scope
+    from errata.training.seq2seq import train_seq2seq
+
+    own: Mapping[str, Callable[[Any, Path, Any], Mapping[str, Any]]] = {
+        "base": train_base,
+        "fc": train_claims,
+        "seq2seq": train_seq2seq,
+    }
+    return own.get(part.partition("-")[0], train_scope)
+
+
 def data_hash(part: str, data: Path | None) -> str:
     """SHA-256 over everything the part was trained on: our own tables and the public files, in a fixed order."""
+    about = PARTS[part]
     package = Path(__file__).parent.parent
-    own = [] if part == "fc" else ["problems/facts.tsv", "problems/relations.toml"]
-    if part in ("scope", "counterfactual"):
-        own += ["training/phrasebook.toml", "training/ordinary.txt", "training/attributes.txt"]
-    paths = [package / name for name in own] + [data / name for name in PARTS[part].uses if data]
+    paths = [package / name for name in about.own] + [data / name for name in about.uses if data]
     digest = hashlib.sha256()
     for path in paths:
         if path.exists():
@@ -170,12 +280,16 @@ def write_card(
     part: str, folder: Path, settings: Any, figures: Mapping[str, Any], data: Path | None, *, seconds: float
 ) -> None:
     """Write card.json (for machines) and README.md (for people) beside the weights."""
-    about = PARTS[part]
+    kind, _, problem = part.partition("-")
+    about = PARTS[kind]
+    if not problem:
+        kind, problem = next((pair for pair, name in OWN.items() if name == part), (part, ""))
+    command = " ".join(word for word in ("errata train", kind, problem) if word)
     card = {
-        "part": about.folder,
+        "part": part if "-" in part else about.folder,
         "title": about.title,
         "recipe": asdict(settings),
-        "data_hash": data_hash(part, data),
+        "data_hash": data_hash(part.partition("-")[0], data),
         "data": [name for name in about.uses if data and (data / name).exists()],
         "commit": commit(),
         "seconds": round(seconds),
@@ -187,7 +301,7 @@ def write_card(
 
 {about.about}
 
-Trained by `errata train {part}` with the recipe and the data hash in `card.json`. Licence: Apache-2.0.
+Trained by `{command}` with the recipe and the data hash in `card.json`. Licence: Apache-2.0.
 
 | figure | value |
 |---|---|

@@ -16,7 +16,8 @@ _TRAINED_BY = {
     "mini": "errata train base",
     "dual": "errata train scope",
     "pair": "errata train counterfactual",
-    "fc": "errata train fc",
+    "fc": "errata train base fact_check",
+    "verifier": "errata train counterfactual fact_check",
 }
 """The command that makes each part anew."""
 
