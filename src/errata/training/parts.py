@@ -77,8 +77,8 @@ PARTS: Mapping[str, Part] = {
         _PUBLIC,
         "Reads an input and an edit together and tells in one pass whether the input is in the edit's scope (SERAC's\n"
         "Cross) and what the answer is then: a span of the edit, a verdict, yes or no. LoRA adapters on\n"
-        "all-MiniLM-L6-v2, and heads. English only; it cannot reason over two edits, nor answer with words the edit does\n"
-        "not hold.",
+        "all-MiniLM-L6-v2, and heads. English only; it cannot reason over two edits, nor answer with words the edit\n"
+        "does not hold.",
         _TABLES,
     ),
     "verifier": Part(
