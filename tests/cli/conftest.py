@@ -21,12 +21,11 @@ class Cli:
 
     def __init__(self, memory: Path) -> None:
         self.memory = memory
-        self.environment: dict[str, str | None] = {
-            "ERRATA_MEMORY": str(memory), "ERRATA_MODEL": "echo", "ERRATA_DEBUG": "", "COLUMNS": "120"
-        }  # fmt: skip
+        self.environment: dict[str, str | None] = {"ERRATA_MODEL": "echo", "ERRATA_DEBUG": "", "COLUMNS": "120"}
 
     def __call__(self, *args: str, code: int = 0, input: str | None = None) -> Result:
-        result = CliRunner().invoke(main, list(args), input=input, env=self.environment)
+        environment = {**self.environment, "ERRATA_MEMORY": str(self.memory)}
+        result = CliRunner().invoke(main, list(args), input=input, env=environment)
         assert result.exit_code == code, (result.exit_code, result.stdout, result.stderr, result.exception)
         return result
 
