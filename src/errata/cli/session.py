@@ -197,7 +197,7 @@ _PART_NAMES = ("model", "scope", "counterfactual", "runtime")
 _JSON = (click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs."),)
 _PARTS = (
     click.option("--model", envvar="ERRATA_MODEL", default="mini", show_default=True, metavar="NAME",
-                 help="The base model (or ERRATA_MODEL): mini, echo, a folder, a hub id, an http(s) URL."),
+                 help="The base model (or ERRATA_MODEL): mini, fc, echo, a folder, a hub id, an http(s) URL."),
     click.option("--scope", type=click.Choice(SCOPES), default="cascade", show_default=True,
                  help="The scope classifier."),
     click.option("--counterfactual", default="reader", show_default=True, metavar="NAME",
