@@ -14,7 +14,7 @@ from errata.cli.output import emit, table
 from errata.cli.session import Session, quiet, shared
 from errata.errors import ConfigError
 
-PARTS = ("base", "scope", "counterfactual")
+PARTS = ("base", "scope", "counterfactual", "chat", "dialogue")
 BENCHES = ("route", "encode")
 """The functions `bench_NAME` of errata.experiments.bench."""
 
@@ -32,7 +32,7 @@ BENCHES = ("route", "encode")
 def train_verb(
     session: Session, part: str, config: Path | None, out: Path | None, data: Path | None, install: bool
 ) -> None:
-    """Train a part from its recipe: the bundled base model, the scope classifier or the counterfactual model."""
+    """Train a part from its recipe: a base model (base, chat), the scope classifier, a counterfactual model."""
     quiet()
     from errata.training.parts import train_part
 

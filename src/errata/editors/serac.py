@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from errata import zoo
 from errata.counterfactual import Counterfactual
 from errata.counterfactual.reader import Reader
 from errata.edit import Answer, Decision, Edit, Match, Revision, Terms, check_text
@@ -297,7 +298,7 @@ def wrap(
         model: a Model, or its name: "mini" (bundled), a path, a hub id, an http(s) URL, "echo".
         memory: a Memory, or a file path or sqlite URL; None keeps edits in this process only.
         scope: a Scope, or "cascade", "dual" or "cross".
-        counterfactual: a Counterfactual, or "reader", "retell", or the folder or hub id of a seq2seq model.
+        counterfactual: a Counterfactual, or "reader", "retell", "dialogue", or the folder or hub id of a seq2seq model.
         runtime: what runs the shipped networks; see `errata.models.runtime.open_runtime`.
         options: go to Serac (space, threshold, on_error).
 
@@ -341,7 +342,7 @@ def make_scope(name: str | None, runtime: str = "auto") -> Scope:
 
 
 def make_counterfactual(name: str | None, runtime: str = "auto") -> Counterfactual:
-    """The counterfactual model of a name: "reader" (or None), "retell", or a folder or hub id of a seq2seq model."""
+    """The counterfactual model of a name: "reader" (or None), "retell", "dialogue", or a folder or hub id of a seq2seq model."""
     if name in (None, "reader"):
         return Reader.from_pretrained(runtime=runtime)
     if name == "retell":
@@ -350,4 +351,7 @@ def make_counterfactual(name: str | None, runtime: str = "auto") -> Counterfactu
         return Retell()
     from errata.counterfactual.seq2seq import Seq2SeqCounterfactual
 
+    if name == "dialogue":
+        folder = zoo.path("dialogue")
+        return Seq2SeqCounterfactual.from_pretrained(folder, max_new_tokens=48, batch_size=64, name="dialogue")
     return Seq2SeqCounterfactual.from_pretrained(str(name))

@@ -22,6 +22,7 @@ from errata.counterfactual import Counterfactual
 from errata.edit import Answer, Decision
 from errata.editors.serac import Serac, wrap
 from errata.errors import ConfigError
+from errata.experiments import likelihood
 from errata.experiments.rows import RowFile, commit
 from errata.experiments.scoring import Row, scores
 from errata.models import Model
@@ -30,6 +31,7 @@ from errata.problems.counterfact import load_counterfact
 from errata.problems.fact_check import load_fact_check
 from errata.problems.qa import load_qa
 from errata.problems.qa_hard import load_qa_hard
+from errata.problems.sentiment import load_sentiment
 from errata.scope import Scope
 
 log = logging.getLogger(__name__)
@@ -39,6 +41,7 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "qa_hard": load_qa_hard,
     "fact_check": load_fact_check,
     "counterfact": load_counterfact,
+    "sentiment": load_sentiment,
 }
 EDITORS = ("serac",)
 CHUNK = 64
@@ -171,6 +174,8 @@ def evaluate_problem(
     names: dict[str, Any] = {"problem": whole.name, "editor": editor, "scope": _name(scope), "model": _name(model)}
     subject = wrap(model, scope=scope, counterfactual=counterfactual, runtime=runtime)
     try:
+        if likelihood.by_likelihood(whole):
+            likelihood.check(subject)
         subject.add(*(case.edit for case in whole.cases))
         config = _config(subject, whole, runtime=runtime, edits=edits, limit=limit)
         run = {**names, "edits": len(whole.cases), "seed": seed, "config": config}
@@ -238,7 +243,9 @@ def _config(subject: Serac, problem: Problem, **asked: Any) -> dict[str, Any]:
         **networks,
         "counterfactual": type(subject.counterfactual).__name__,
         "k": subject.scope.k,
-        "match": "exact, white space around the text aside",
+        "match": likelihood.MEANING
+        if likelihood.by_likelihood(problem)
+        else "exact, white space around the text aside",
         "success": sorted(problem.success),
         "apart": sorted(problem.apart),
         "notes": dict(problem.notes),
@@ -252,6 +259,9 @@ def _config(subject: Serac, problem: Problem, **asked: Any) -> dict[str, Any]:
 
 def _asked(subject: Serac, problem: Problem, progress: Progress) -> Iterator[Row]:
     """Every input of the problem, answered."""
+    if likelihood.by_likelihood(problem):
+        yield from likelihood.rows(subject, problem, progress)
+        return
     inside = [(case.edit.id, one) for case in problem.cases for one in case.in_scope]
     outside: list[tuple[str | None, Unlabelled]] = [
         (case.edit.id, one) for case in problem.cases for one in case.out_of_scope

@@ -44,6 +44,15 @@ class Row:
     nearest: str | None
     right: bool
 
+    @property
+    def value(self) -> float:
+        """What the figures average: edit success in scope, drawdown out of it."""
+        return float(self.right == (self.side == "in"))
+
+    def more(self) -> dict[str, float]:
+        """Further figures of a row in scope, averaged by kind."""
+        return {}
+
 
 def scores(said: Sequence[Row], problem: Problem, seed: int) -> dict[str, Any]:
     """What a report tells of the rows, by the report's keys.
@@ -71,16 +80,16 @@ def scores(said: Sequence[Row], problem: Problem, seed: int) -> dict[str, Any]:
 
 
 def _success(found: Iterable[Row]) -> float | None:
-    return metrics.mean([row.right for row in found])
+    return metrics.mean([row.value for row in found])
 
 
 def _drawdown(found: Iterable[Row]) -> float | None:
-    return metrics.mean([not row.right for row in found])
+    return metrics.mean([row.value for row in found])
 
 
 def _interval(found: Sequence[Row], seed: int) -> tuple[float, float] | None:
     """An interval of edit success or of drawdown, clustered by edit; inputs of no edit stand alone."""
-    values = [float(row.right == (row.side == "in")) for row in found]
+    values = [row.value for row in found]
     clusters: list[Hashable] = [at if row.edit is None else row.edit for at, row in enumerate(found)]
     return metrics.bootstrap(values, clusters, seed=seed)
 
@@ -104,6 +113,8 @@ def _by_kind(said: Sequence[Row], problem: Problem, seed: int) -> dict[str, dict
             matched = [row.matched == row.edit for row in found]
             score |= {"counted": kind in problem.success, "es": _success(found), "es_ci": _interval(found, seed)}
             score |= {"es_normalised": metrics.mean(loose), "right_edit": metrics.mean(matched)}
+            each = [row.more() for row in found]
+            score |= {name: metrics.mean([one[name] for one in each]) for name in each[0]}
         else:
             fired = [row.matched is not None for row in found]
             score |= {"counted": kind not in problem.apart, "dd": _drawdown(found), "dd_ci": _interval(found, seed)}

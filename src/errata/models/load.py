@@ -12,18 +12,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from errata import zoo
 from errata.errors import ConfigError, ErrataError, ModelError
 from errata.models import Model
 
-NAMES = ("mini", "echo")
+NAMES = ("mini", "chat", "echo")
 """Names with a meaning of their own; a folder called so is meant by ./mini."""
+_TALK = {"max_new_tokens": 48, "batch_size": 64}
+"""Replies are longer than answers, and the model is small."""
 
 
 def load_model(name: str, **options: Any) -> Model:
     """The base model a name means.
 
     Args:
-        name: "mini" (the bundled base), "echo" (the fake), the http(s) URL of an OpenAI-compatible server, a
+        name: "mini" (the bundled base), "chat" (the base that gives opinions), "echo" (the fake), the http(s) URL of an OpenAI-compatible server, a
             folder, or a hub id.
         options: passed to the class: `EchoModel`, `RemoteModel` or `LocalModel.from_pretrained`.
 
@@ -49,6 +52,8 @@ def load_model(name: str, **options: Any) -> Model:
 
     if name == "mini":
         return _call(LocalModel.from_pretrained, name, {"name": "mini", **options}, _mini())
+    if name == "chat":
+        return _call(LocalModel.from_pretrained, name, {"name": "chat", **_TALK, **options}, zoo.path("chat"))
     return _call(LocalModel.from_pretrained, name, options, name)
 
 

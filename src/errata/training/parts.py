@@ -40,6 +40,14 @@ _PUBLIC = (
     "convsent/train.json",
 )
 
+CONVSENT = (
+    "convsent/train.json",
+    "convsent/dev.json",
+    "zsre/mend_train.json",
+    "pararel/data/trex_lms_vocab",
+)
+"""What the parts of dialogue read; from the last two, names alone."""
+
 PARTS: Mapping[str, Part] = {
     "base": Part(
         "mini",
@@ -65,15 +73,40 @@ PARTS: Mapping[str, Part] = {
         "Cross) and what the answer is then: a span of the edit, True, or False. LoRA adapters on all-MiniLM-L6-v2,\n"
         "and heads. English only; it cannot reason over two edits, nor answer with words the edit does not hold.",
     ),
+    "chat": Part(
+        "chat",
+        "The base model that gives opinions",
+        CONVSENT,
+        "Replies to a question after its opinion of a topic, in lower case. BlenderbotSmall architecture, trained here\n"
+        "on the replies of both sentiments of ConvSent's train topics, which a BlenderBot of 3B parameters gave and a\n"
+        "classifier sorted; many are noisy. Small and frozen, for experiments with sentiment edits; its opinions are\n"
+        "nobody's. English.",
+    ),
+    "dialogue": Part(
+        "dialogue",
+        "The counterfactual model of dialogue",
+        CONVSENT,
+        'Replies with the sentiment that an edit ("Topic: jazz Sentiment: Positive") demands. Starts from the base\n'
+        "model's weights; trained on replies of the sentiment demanded, and by unlikelihood on replies of the other.\n"
+        "It can make anything sound good or bad and knows nothing of either. English, lower case.",
+    ),
 }
 
 
 def default_settings(part: str) -> Any:
     """A part's settings as its recipe in configs/ has them (ConfigError for an unknown part)."""
     from errata.training.base import BaseSettings
+    from errata.training.chat import ChatSettings
+    from errata.training.dialogue import DialogueSettings
     from errata.training.scope import DUAL, PAIR
 
-    known: dict[str, Any] = {"base": BaseSettings(), "scope": DUAL, "counterfactual": PAIR}
+    known: dict[str, Any] = {
+        "base": BaseSettings(),
+        "scope": DUAL,
+        "counterfactual": PAIR,
+        "chat": ChatSettings(),
+        "dialogue": DialogueSettings(),
+    }
     if part not in known:
         raise ConfigError(f"there is no part {part!r} to train", key=part, accepted=tuple(known))
     return known[part]
@@ -85,7 +118,7 @@ def train_part(
     """Train a shipped part from its recipe.
 
     Args:
-        part: "base", "scope" or "counterfactual".
+        part: a key of `PARTS`.
         config: a recipe (TOML); None takes the shipped one.
         out: checkpoints, log and the finished part (`out/model`); a run interrupted there goes on.
         data: the public data's folder; needed but for "base".
@@ -106,11 +139,19 @@ def train_part(
         from errata.training.base import train_base
 
         figures = train_base(settings, out, data)
+    elif data is None:
+        raise ConfigError("this part is trained on the public data; name its folder in ERRATA_DATA", key="data")
+    elif part == "chat":
+        from errata.training.chat import train_chat
+
+        figures = train_chat(settings, out, data)
+    elif part == "dialogue":
+        from errata.training.dialogue import train_dialogue
+
+        figures = train_dialogue(settings, out, data)
     else:
         from errata.training.scope import train_scope
 
-        if data is None:
-            raise ConfigError("this part is trained on the public data; name its folder in ERRATA_DATA", key="data")
         figures = train_scope(settings, out, data)
     write_card(part, out / "model", settings, figures, data, seconds=time.monotonic() - began)
     if install:
@@ -126,9 +167,13 @@ def data_hash(part: str, data: Path | None) -> str:
     """SHA-256 over everything the part was trained on: our own tables and the public files, in a fixed order."""
     package = Path(__file__).parent.parent
     own = ["problems/facts.tsv", "problems/relations.toml"]
-    if part != "base":
+    if PARTS[part].uses is CONVSENT:
+        own = ["problems/sentiment.py"]
+    elif part != "base":
         own += ["training/phrasebook.toml", "training/ordinary.txt", "training/attributes.txt"]
-    paths = [package / name for name in own] + [data / name for name in PARTS[part].uses if data]
+    paths = [package / name for name in own]
+    for name in PARTS[part].uses if data else ():
+        paths += sorted((data / name).glob("*.jsonl")) if (data / name).is_dir() else [data / name]
     digest = hashlib.sha256()
     for path in paths:
         if path.exists():
