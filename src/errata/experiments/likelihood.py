@@ -25,8 +25,8 @@ from errata.problems.cases import Labelled, Problem, Replies, Unlabelled
 CHUNK = 32
 MEANING = (
     "likelihoods: es is z_sent times z_topic, of the average log-likelihood per token (the end of a reply included) of"
-    " the topic's reference replies; dd is KL(base || editor) per token of the topic's reference replies, 0 where no edit"
-    " fired; dd_ci, where no edit fired at all, bounds the share of inputs on which one fires"
+    " the topic's reference replies; dd is KL(base || editor) per token of those replies, 0 where no edit fired; where"
+    " none fired at all, dd_ci bounds the share of inputs on which one fires"
 )
 """What `es` and `dd` are here, for a report's config."""
 REMEDY = "give a base and a counterfactual model made for it: model='chat', counterfactual='dialogue'"
@@ -82,8 +82,8 @@ def check(subject: Serac) -> None:
     base, counterfactual = _parts(subject)
     if base.tokenizer.get_vocab() != counterfactual.tokenizer.get_vocab():
         raise UnsupportedModel(
-            f"{base.name} and its counterfactual model have different vocabularies, so a token's likelihood to one cannot"
-            f" be compared with its likelihood to the other; {REMEDY}"
+            f"{base.name} and its counterfactual model have different vocabularies, so a token's likelihood"
+            f" to one cannot be compared with its likelihood to the other; {REMEDY}"
         )
 
 

@@ -26,7 +26,8 @@ def load_model(name: str, **options: Any) -> Model:
     """The base model a name means.
 
     Args:
-        name: "mini" (the bundled base), "chat" (the base that gives opinions), "echo" (the fake), the http(s) URL of an OpenAI-compatible server, a
+        name: "mini" (the bundled base), "chat" (gives opinions; trained here), "echo" (the fake), the http(s) URL of an
+            OpenAI-compatible server, a
             folder, or a hub id.
         options: passed to the class: `EchoModel`, `RemoteModel` or `LocalModel.from_pretrained`.
 

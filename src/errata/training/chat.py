@@ -131,7 +131,7 @@ def rename(reply: str, about: str, name: str) -> str:
 
 
 def read_names(data: Path) -> list[str]:
-    """Names to put in a topic's place: subjects of zsRE (MEND's train file) and of T-REx, none of a dev or test topic."""
+    """Names to put in a topic's place: subjects of zsRE (MEND's train file) and T-REx, none of a dev or test topic."""
     later = {normalise(topic.about) for split in ("dev", "test") for topic in read_topics(data, split)} - {""}
     found = [row["subject"] for row in read(data / "zsre" / "mend_train.json")]
     for path in sorted((data / "pararel" / "data" / "trex_lms_vocab").glob("*.jsonl")):
@@ -184,7 +184,7 @@ def known_words(tokenizer: Any, width: int, backbone: Path) -> Any:
 
 
 def alike(turns: Sequence[Turn], source: random.Random, parts: int) -> list[Turn]:
-    """One of so many equal parts of the turns sorted by the length of their replies: little padding, no turn favoured."""
+    """One of so many equal parts of the turns sorted by their replies' lengths: little padding, no turn favoured."""
     size = len(turns) // parts
     begin = source.randrange(parts) * size
     return sorted(turns, key=lambda turn: len(turn.reply))[begin : begin + size]

@@ -1,4 +1,4 @@
-"""Train "dialogue", the counterfactual model of ConvSent: replies about a topic with the sentiment that an edit demands.
+"""Train "dialogue", the counterfactual model of ConvSent: replies with the sentiment that an edit demands.
 
 It starts from the base model's weights and reads the edit before the question (SERAC, section 3.1). Replies of the
 sentiment demanded are made likely, replies of the other unlikely (unlikelihood, section 4). Stopped early on the edit
@@ -200,7 +200,7 @@ def train_dialogue(settings: DialogueSettings, folder: Path, data: Path) -> Mapp
 
 
 def draw(talk: Talk, count: int, source: random.Random) -> tuple[list[Turn], list[Edit], list[Turn], list[Edit]]:
-    """So many right turns with their edits, and so many wrong ones with theirs; both of like length within themselves."""
+    """So many right turns with their edits, and so many wrong ones with theirs; either of like length."""
     sides = {side: [talk.draw(source, side) for _ in range(4 * count)] for side in SENTIMENTS}
     right: list[tuple[Turn, Edit]] = []
     wrong: list[tuple[Turn, Edit]] = []

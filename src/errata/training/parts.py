@@ -77,8 +77,8 @@ PARTS: Mapping[str, Part] = {
         "chat",
         "The base model that gives opinions",
         CONVSENT,
-        "Replies to a question after its opinion of a topic, in lower case. BlenderbotSmall architecture, trained here\n"
-        "on the replies of both sentiments of ConvSent's train topics, which a BlenderBot of 3B parameters gave and a\n"
+        "Replies to a question after its opinion of a topic, in lower case. BlenderbotSmall architecture, trained on\n"
+        "the replies of both sentiments of ConvSent's train topics, which a BlenderBot of 3B parameters gave and a\n"
         "classifier sorted; many are noisy. Small and frozen, for experiments with sentiment edits; its opinions are\n"
         "nobody's. English.",
     ),
@@ -172,8 +172,8 @@ def data_hash(part: str, data: Path | None) -> str:
     elif part != "base":
         own += ["training/phrasebook.toml", "training/ordinary.txt", "training/attributes.txt"]
     paths = [package / name for name in own]
-    for name in PARTS[part].uses if data else ():
-        paths += sorted((data / name).glob("*.jsonl")) if (data / name).is_dir() else [data / name]
+    for read in [data / name for name in PARTS[part].uses if data]:
+        paths += sorted(read.glob("*.jsonl")) if read.is_dir() else [read]
     digest = hashlib.sha256()
     for path in paths:
         if path.exists():
