@@ -342,7 +342,7 @@ def make_scope(name: str | None, runtime: str = "auto") -> Scope:
 
 
 def make_counterfactual(name: str | None, runtime: str = "auto") -> Counterfactual:
-    """The counterfactual model of a name: "reader" (or None), "retell", "dialogue", a seq2seq model's folder or hub id."""
+    """The counterfactual model of a name: "reader" (or None), "retell", "dialogue", a folder or hub id of a seq2seq."""
     if name in (None, "reader"):
         return Reader.from_pretrained(runtime=runtime)
     if name == "retell":

@@ -6,6 +6,7 @@ The editor's one path throughout; nothing is scored here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from errata.editors.serac import Serac
 
@@ -44,7 +45,7 @@ def before_and_after(
         ModelError: a part failed.
     """
     match = editor.decide([question])[0].match
-    options = [{"temperature": temperature, "seed": seed + number} for number in range(count)]
+    options: list[dict[str, Any]] = [{"temperature": temperature, "seed": seed + number} for number in range(count)]
     return Sampled(
         question,
         match.edit.prompt if match else None,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from errata.models.backbone import find_backbone
+from errata.models.backbone import MINILM, find_backbone
 from errata.models.local import LocalModel
 from errata.problems.held_out import normalise, runs
 from errata.problems.sentiment import SENTIMENTS, Topic, descriptor, read_topics, trained_questions
@@ -57,6 +57,8 @@ class ChatSettings:
     """Tokens of its own byte-level BPE tokenizer, which lower-cases as BlenderbotSmall's does."""
     dropout: float = 0.1
     """Of hidden states."""
+    backbone: str = MINILM
+    """The encoder from whose word vectors the token vectors start; "" starts from random ones."""
     named: float = 0.15
     """Share of a batch drawn from replies that name their topic, another name put in its place."""
     loop: LoopSettings = field(
@@ -223,8 +225,10 @@ def train_chat(settings: ChatSettings, folder: Path, data: Path) -> Mapping[str,
     talk = Talk(read_topics(data, "train"), read_names(data), settings.named)
     tokenizer = train_tokenizer(talk.texts(), settings.vocabulary, lower=True)
     module = build(settings, len(tokenizer))
-    with torch.no_grad():
-        module.get_input_embeddings().weight.copy_(known_words(tokenizer, settings.width, find_backbone()))
+    if settings.backbone:
+        with torch.no_grad():
+            vectors = known_words(tokenizer, settings.width, find_backbone(settings.backbone))
+            module.get_input_embeddings().weight.copy_(vectors)
     model = LocalModel(module, tokenizer, kind="seq2seq", name="chat", batch_size=64)
     dev = exam(read_topics(data, "dev"))
 
