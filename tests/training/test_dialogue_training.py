@@ -188,7 +188,7 @@ def test_one_command_each_trains_a_base_and_a_counterfactual_model_that_load_by_
     assert len(base.generate([question])) == 1
     assert len(counterfactual.respond([question], [Match(edit, 1.0)], base)) == 1
     again = Examiner(base, dev_exam(read_topics(folder, "dev"))).figures(counterfactual)  # type: ignore[arg-type]
-    assert again["es"] == pytest.approx(figures["dev_es"], abs=1e-4)
+    assert again["es"] == pytest.approx(figures["dev_es"], abs=1e-3)
 
 
 @pytest.mark.parametrize("part", ["chat", "dialogue"])

@@ -353,5 +353,6 @@ def make_counterfactual(name: str | None, runtime: str = "auto") -> Counterfactu
 
     if name == "dialogue":
         folder = zoo.path("dialogue")
-        return Seq2SeqCounterfactual.from_pretrained(folder, max_new_tokens=48, batch_size=64, name="dialogue")
+        options: dict[str, Any] = {"max_new_tokens": 48, "batch_size": 64, "dtype": "float32"}  # as the base "chat" has
+        return Seq2SeqCounterfactual.from_pretrained(folder, name="dialogue", **options)
     return Seq2SeqCounterfactual.from_pretrained(str(name))

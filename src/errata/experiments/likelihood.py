@@ -120,9 +120,10 @@ def _in_rows(subject: Serac, part: Sequence[Inside]) -> Iterator[Row]:
     sent, topic = metrics.z_sent(right, wrong), metrics.z_topic(right, base)
     for at, (edit, _, one) in enumerate(part):
         z_sent, z_topic = float(sent[at]), float(topic[at])
+        matched, score, nearest = _decided(answers[at].decision)
         yield LikelihoodRow(
-            "in", one.kind, one.hard, one.text, bases[at], answers[at].text, edit.id, *_decided(answers[at].decision),
-            z_sent * z_topic >= 0.5, log_right=right[at], log_wrong=wrong[at], log_base=base[at], z_sent=z_sent,
+            "in", one.kind, one.hard, one.text, bases[at], answers[at].text, edit.id, matched, score, nearest,
+            right=z_sent * z_topic >= 0.5, log_right=right[at], log_wrong=wrong[at], log_base=base[at], z_sent=z_sent,
             z_topic=z_topic,
         )  # fmt: skip
 
@@ -136,11 +137,11 @@ def _out_rows(subject: Serac, part: Sequence[Outside]) -> Iterator[Row]:
     for (edit, one), decision in zip(part, decisions, strict=True):
         told = _decided(decision)
         if decision.match is None:
-            yield LikelihoodRow("out", one.kind, one.hard, one.text, None, None, edit, *told, True, kl=0.0)
+            yield LikelihoodRow("out", one.kind, one.hard, one.text, None, None, edit, *told, right=True, kl=0.0)
             continue
         gap = divergence(subject, one.text, decision.match.edit, one.replies)
         said = next(bases), next(answers).text
-        yield LikelihoodRow("out", one.kind, one.hard, one.text, *said, edit, *told, gap == 0, kl=gap)
+        yield LikelihoodRow("out", one.kind, one.hard, one.text, *said, edit, *told, right=gap == 0, kl=gap)
 
 
 def divergence(subject: Serac, text: str, edit: Edit, replies: Sequence[str]) -> float:

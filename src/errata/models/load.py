@@ -18,8 +18,8 @@ from errata.models import Model
 
 NAMES = ("mini", "chat", "echo")
 """Names with a meaning of their own; a folder called so is meant by ./mini."""
-_TALK = {"max_new_tokens": 48, "batch_size": 64}
-"""Replies are longer than answers, and the model is small."""
+_TALK = {"max_new_tokens": 48, "batch_size": 64, "dtype": "float32"}
+"""Replies are longer than answers; the weights are kept in float16, too coarse for likelihoods."""
 
 
 def load_model(name: str, **options: Any) -> Model:

@@ -209,7 +209,7 @@ def perplexity(model: LocalModel, turns: Sequence[Turn]) -> float:
 
 
 def train_chat(settings: ChatSettings, folder: Path, data: Path) -> Mapping[str, Any]:
-    """Train the reply model into `folder/model` (a Hugging Face folder); returns its figures.
+    """Train the reply model into `folder/model` (a Hugging Face folder, float16); returns its figures.
 
     Args:
         settings: size, diet and loop.
@@ -259,10 +259,11 @@ def train_chat(settings: ChatSettings, folder: Path, data: Path) -> Mapping[str,
         evaluate=judge,
         better="better",
     )
-    module.save_pretrained(folder / "model")
-    tokenizer.save_pretrained(folder / "model")
-    return {
+    figures = {
         "parameters": sum(parameter.numel() for parameter in module.parameters()),
         "dev_perplexity": perplexity(model, dev),
         "dev_tokens": sum(map(len, model.target_ids([turn.question for turn in dev], [turn.reply for turn in dev]))),
     }
+    module.half().save_pretrained(folder / "model")
+    tokenizer.save_pretrained(folder / "model")
+    return figures

@@ -35,7 +35,7 @@ class DialogueSettings:
     """The base model it starts from and is measured against: an installed part or a folder."""
     unlikelihood: float = 1.0
     """Weight of -log(1 - p) of wrong replies' tokens beside -log p of right replies'."""
-    contrast: float = 0.0
+    contrast: float = 1.0
     """Weight of -log z_sent over a batch's tokens: unlike unlikelihood it does not fade where p is small already."""
     named: float = 0.15
     """As `ChatSettings.named`."""
@@ -150,7 +150,7 @@ class Examiner:
 
 
 def train_dialogue(settings: DialogueSettings, folder: Path, data: Path) -> Mapping[str, Any]:
-    """Train the counterfactual model into `folder/model`; returns its figures on dev topics.
+    """Train the counterfactual model into `folder/model` (float16); returns its figures on dev topics.
 
     Args:
         settings: base, losses and loop.
@@ -191,12 +191,12 @@ def train_dialogue(settings: DialogueSettings, folder: Path, data: Path) -> Mapp
         evaluate=lambda _: examiner.figures(counterfactual),
         better="es",
     )
-    counterfactual.save_pretrained(folder / "model")
     figures = Examiner(base, exam(topics)).figures(counterfactual)
-    return {
-        "parameters": sum(parameter.numel() for parameter in counterfactual.model.module.parameters()),
-        **{f"dev_{name}": figures[name] for name in ("es", "z_sent", "z_topic")},
-    }
+    module = counterfactual.model.module
+    parameters = sum(parameter.numel() for parameter in module.parameters())
+    module.half()
+    counterfactual.save_pretrained(folder / "model")
+    return {"parameters": parameters, **{f"dev_{name}": figures[name] for name in ("es", "z_sent", "z_topic")}}
 
 
 def draw(talk: Talk, count: int, source: random.Random) -> tuple[list[Turn], list[Edit], list[Turn], list[Edit]]:

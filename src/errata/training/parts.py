@@ -172,8 +172,9 @@ def data_hash(part: str, data: Path | None) -> str:
     elif part != "base":
         own += ["training/phrasebook.toml", "training/ordinary.txt", "training/attributes.txt"]
     paths = [package / name for name in own]
-    for read in [data / name for name in PARTS[part].uses] if data else []:
-        paths += sorted(read.glob("*.jsonl")) if read.is_dir() else [read]
+    if data:
+        for source in (data / name for name in PARTS[part].uses):
+            paths += sorted(source.glob("*.jsonl")) if source.is_dir() else [source]
     digest = hashlib.sha256()
     for path in paths:
         if path.exists():
