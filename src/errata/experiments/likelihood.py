@@ -140,8 +140,8 @@ def _out_rows(subject: Serac, part: Sequence[Outside]) -> Iterator[Row]:
             yield LikelihoodRow("out", one.kind, one.hard, one.text, None, None, edit, *told, right=True, kl=0.0)
             continue
         gap = divergence(subject, one.text, decision.match.edit, one.replies)
-        said = next(bases), next(answers).text
-        yield LikelihoodRow("out", one.kind, one.hard, one.text, *said, edit, *told, right=gap == 0, kl=gap)
+        before, after = next(bases), next(answers).text
+        yield LikelihoodRow("out", one.kind, one.hard, one.text, before, after, edit, *told, right=gap == 0, kl=gap)
 
 
 def divergence(subject: Serac, text: str, edit: Edit, replies: Sequence[str]) -> float:
