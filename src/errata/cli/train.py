@@ -79,7 +79,7 @@ def evaluate_verb(
     session: Session, problem: str, edits: str | None, editor: str, split: str, limit: int | None, seed: int,
     seeds: int, components: bool, preset: str, rows: Path | None, data: Path | None,
 ) -> None:  # fmt: skip
-    """Measure edit success and drawdown on PROBLEM (qa, qa_hard, fact_check, counterfact); --json ends with it."""
+    """Measure edit success and drawdown on PROBLEM (qa, qa_hard, fact_check, counterfact, sentiment)."""
     quiet()
     from errata.experiments.evaluate import evaluate_problem
 

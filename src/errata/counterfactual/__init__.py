@@ -31,6 +31,23 @@ class Counterfactual(Protocol):
         ...
 
 
+class OpenCounterfactual(Counterfactual, Protocol):
+    """A counterfactual model that also tells how likely a reply is to it, for problems scored by likelihoods."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """The Hugging Face tokenizer."""
+        ...
+
+    def target_log_probs(self, inputs: Sequence[str], edits: Sequence[Edit], targets: Sequence[str]) -> list[Any]:
+        """Teacher-forced log-probability of each target token, one array of shape (target tokens,) a triple."""
+        ...
+
+    def token_log_probs(self, inputs: Sequence[str], edits: Sequence[Edit], targets: Sequence[str]) -> list[Any]:
+        """The same of the whole vocabulary: one array of shape (target tokens, vocabulary) a triple."""
+        ...
+
+
 def check_pairs(inputs: Sequence[str], others: Sequence[object], what: str = "matches") -> list[str]:
     """The inputs as a list, one for each match.
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Seq2SeqCounterfactual:
-    """Answers inputs under an edit by an encoder-decoder of its own (implements `Counterfactual`).
+    """Answers inputs under an edit by an encoder-decoder of its own (implements `OpenCounterfactual`).
 
     What it reads is prompt, target and input joined by `separator` (SERAC, section 3.1: "the concatenated
     edit example and new input"; the authors' code joins by a space). An empty target is left out.
@@ -104,6 +104,11 @@ class Seq2SeqCounterfactual:
             "name": local.name,
         }
         return cls(local.module, local.tokenizer, separator=separator, **options)
+
+    @property
+    def tokenizer(self) -> Any:
+        """The Hugging Face tokenizer."""
+        return self.model.tokenizer
 
     def save_pretrained(self, folder: str | PathLike[str]) -> None:
         """Save weights, tokenizer and settings in `folder`.
@@ -183,6 +188,16 @@ class Seq2SeqCounterfactual:
             ModelError: out of memory, or the model failed.
         """
         return self.model.token_log_probs(self._texts(inputs, edits), targets)
+
+    def target_log_probs(
+        self, inputs: Sequence[str], edits: Sequence[Edit], targets: Sequence[str]
+    ) -> list[NDArray[np.float32]]:
+        """Teacher-forced log-probability of each target token: one array of shape (target tokens,) a triple.
+
+        Raises:
+            EditError, ModelError: as `token_log_probs`.
+        """
+        return self.model.target_log_probs(self._texts(inputs, edits), targets)
 
     def log_likelihood_loss(
         self,

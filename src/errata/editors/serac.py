@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from errata import zoo
 from errata.counterfactual import Counterfactual
 from errata.counterfactual.reader import Reader
 from errata.counterfactual.verifier import Verifier
@@ -363,8 +364,8 @@ def make_counterfactual(name: str | None, runtime: str = "auto") -> Counterfactu
     """The counterfactual model of a name.
 
     Args:
-        name: "reader" (or None), "retell", "verifier", "verifier:" and the folder or hub id of a pair network trained
-            for it, or the folder or hub id of a seq2seq model.
+        name: "reader" (or None), "retell", "dialogue", "verifier", "verifier:" and the folder or hub id of a pair
+            network trained for it, or the folder or hub id of a seq2seq model.
         runtime: see `errata.models.runtime.open_runtime`.
 
     Raises:
@@ -380,4 +381,8 @@ def make_counterfactual(name: str | None, runtime: str = "auto") -> Counterfactu
         return Retell()
     from errata.counterfactual.seq2seq import Seq2SeqCounterfactual
 
+    if name == "dialogue":
+        folder = zoo.path("dialogue")
+        options: dict[str, Any] = {"max_new_tokens": 48, "batch_size": 64, "dtype": "float32"}  # as the base "chat" has
+        return Seq2SeqCounterfactual.from_pretrained(folder, name="dialogue", **options)
     return Seq2SeqCounterfactual.from_pretrained(str(name))

@@ -72,15 +72,16 @@ class Asker:
         missed: list[str] = []
         for labelled in _chunks(inside):
             yield from self._inside(subject, labelled, part, number)
-            self._told(len(labelled))
+            self.told(len(labelled))
         for unlabelled in _chunks(outside):
             for row in self._outside(subject, unlabelled, part, number):
                 missed += [row.input] if row.matched is None else []
                 yield row
-            self._told(len(unlabelled))
+            self.told(len(unlabelled))
         self._verify(subject, missed, number)
 
-    def _told(self, count: int) -> None:
+    def told(self, count: int) -> None:
+        """So many more inputs are asked."""
         self._done += count
         if self._progress is not None:
             self._progress(f"inputs, seed {self._seed}", self._done, self._total)

@@ -20,6 +20,7 @@ from errata._version import __version__
 from errata.counterfactual import Counterfactual
 from errata.editors.serac import Serac, wrap
 from errata.errors import ConfigError
+from errata.experiments import likelihood
 from errata.experiments.asking import Asker, Progress
 from errata.experiments.forcing import Forcing
 from errata.experiments.presets import MINI, preset_model
@@ -34,6 +35,7 @@ from errata.problems.qa import load_qa
 from errata.problems.qa_hard import load_qa_hard
 from errata.problems.sampler import compared, limited
 from errata.problems.sampler import split as in_batches
+from errata.problems.sentiment import load_sentiment
 from errata.scope import Scope
 
 PROBLEMS: dict[str, Callable[..., Problem]] = {
@@ -41,10 +43,13 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "qa_hard": load_qa_hard,
     "fact_check": load_fact_check,
     "counterfact": load_counterfact,
+    "sentiment": load_sentiment,
 }
 APART = {"fact_check": "page_group", "sentiment": "topic"}
 """Of whose edits no two of a batch may share a value of their `meta`, and which."""
 EDITORS = ("serac",)
+EXACT = "exact, white space around the text aside"
+"""How answers are compared."""
 KEYS = (
     "problem",
     "editor",
@@ -183,6 +188,8 @@ def evaluate_problem(
     base = preset_model(preset, first.whole.name) if model is None else model
     subject = wrap(base, scope=scope, counterfactual=counterfactual, runtime=runtime)
     try:
+        if likelihood.by_likelihood(first.whole):
+            likelihood.check(subject)
         asker = Asker(Forcing(subject.model, subject.counterfactual), components=components)
         asked = {"runtime": runtime, "preset": preset if model is None else None, "edits": edits, "limit": limit,
                  "seeds": seeds, "components": components}  # fmt: skip
@@ -268,7 +275,10 @@ def _asked(subject: Serac, samples: Iterable[_Sample], asker: Asker, progress: P
             with SqliteMemory(":memory:") as memory:
                 editor = Serac(subject.model, scope=subject.scope, counterfactual=subject.counterfactual, memory=memory)
                 memory.add(edits[own], vectors[own])
-                yield from asker.rows(editor, part, number)
+                if likelihood.by_likelihood(part):
+                    yield from likelihood.rows(editor, part, number, sample.seed, asker.told)
+                else:
+                    yield from asker.rows(editor, part, number)
 
 
 def _silent(what: str, done: int, total: int) -> None:
@@ -311,7 +321,7 @@ def _config(subject: Serac, sample: _Sample, forcing: Forcing, asked: dict[str, 
         **networks,
         "counterfactual": type(subject.counterfactual).__name__,
         "k": subject.scope.k,
-        "match": "exact, white space around the text aside",
+        "match": likelihood.MEANING if likelihood.by_likelihood(problem) else EXACT,
         "teacher_forcing": forcing.note,
         "success": sorted(problem.success),
         "apart": sorted(problem.apart),

@@ -53,6 +53,15 @@ class Row:
     forced: bool | None = None
     given: str | None = None
 
+    @property
+    def value(self) -> float:
+        """What the figures average: edit success in scope, drawdown out of it."""
+        return float(self.right == (self.side == "in"))
+
+    def more(self) -> dict[str, float]:
+        """Further figures of a row in scope, averaged by kind."""
+        return {}
+
 
 def scores(said: Sequence[Row], problem: Problem, seed: int, note: str) -> dict[str, Any]:
     """What a report tells of the rows, by the report's keys.
@@ -117,11 +126,11 @@ def _teacher_forced(inside: Sequence[Row], outside: Sequence[Row], note: str) ->
 
 
 def _success(found: Iterable[Row]) -> float | None:
-    return metrics.mean([row.right for row in found])
+    return metrics.mean([row.value for row in found])
 
 
 def _drawdown(found: Iterable[Row]) -> float | None:
-    return metrics.mean([not row.right for row in found])
+    return metrics.mean([row.value for row in found])
 
 
 def _interval(found: Sequence[Row], seed: int) -> tuple[float, float] | None:
@@ -129,7 +138,7 @@ def _interval(found: Sequence[Row], seed: int) -> tuple[float, float] | None:
 
     An edit or an input that several seeds ask is one cluster: asking again tells little that is new.
     """
-    values = [float(row.right == (row.side == "in")) for row in found]
+    values = [row.value for row in found]
     clusters: list[Hashable] = [("input", row.input) if row.edit is None else ("edit", row.edit) for row in found]
     return metrics.bootstrap(values, clusters, seed=seed)
 
@@ -153,6 +162,8 @@ def _by_kind(said: Sequence[Row], problem: Problem, seed: int) -> dict[str, dict
             matched = [row.matched == row.edit for row in found]
             score |= {"counted": kind in problem.success, "es": _success(found), "es_ci": _interval(found, seed)}
             score |= {"es_normalised": metrics.mean(loose), "right_edit": metrics.mean(matched)}
+            each = [row.more() for row in found]
+            score |= {name: metrics.mean([one[name] for one in each]) for name in each[0]}
         else:
             fired = [row.matched is not None for row in found]
             score |= {"counted": kind not in problem.apart, "dd": _drawdown(found), "dd_ci": _interval(found, seed)}

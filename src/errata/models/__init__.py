@@ -48,6 +48,10 @@ class OpenModel(Model, Protocol):
         """Teacher-forced log-probabilities, one array of shape (target tokens, vocabulary) a pair."""
         ...
 
+    def target_log_probs(self, prompts: Sequence[str], targets: Sequence[str]) -> list[Any]:
+        """The target tokens' own alone, one array of shape (target tokens,) a pair."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:

@@ -12,21 +12,25 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from errata import zoo
 from errata.errors import ConfigError, ErrataError, ModelError
 from errata.models import Model
 
-NAMES = ("mini", "fc", "echo")
+NAMES = ("mini", "fc", "chat", "echo")
 """Names with a meaning of their own; a folder called so is meant by ./mini."""
 CLAIMS = "fc:"
 """Before a folder or a hub id: a classifier of claims, which answers "True" or "False" and not with its label."""
+_TALK = {"max_new_tokens": 48, "batch_size": 64, "dtype": "float32"}
+"""Replies are longer than answers; the weights are kept in float16, too coarse for likelihoods."""
 
 
 def load_model(name: str, **options: Any) -> Model:
     """The base model a name means.
 
     Args:
-        name: "mini" (the bundled base), "fc" (the bundled claim classifier), "echo" (the fake), the http(s) URL of an
-            OpenAI-compatible server, a folder, or a hub id; "fc:" and a folder or a hub id for a classifier of claims.
+        name: "mini" (the bundled base), "fc" (the bundled claim classifier), "chat" (gives opinions; trained here),
+            "echo" (the fake), the http(s) URL of an OpenAI-compatible server, a folder, or a hub id; "fc:" and a folder
+            or a hub id for a classifier of claims.
         options: passed to the class: `EchoModel`, `RemoteModel`, or `LocalModel` or `ClaimClassifier.from_pretrained`.
 
     Raises:
@@ -55,6 +59,8 @@ def load_model(name: str, **options: Any) -> Model:
 
     if name == "mini":
         return _call(LocalModel.from_pretrained, name, {"name": "mini", **options}, _mini())
+    if name == "chat":
+        return _call(LocalModel.from_pretrained, name, {"name": "chat", **_TALK, **options}, zoo.path("chat"))
     return _call(LocalModel.from_pretrained, name, options, name)
 
 

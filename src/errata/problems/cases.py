@@ -82,12 +82,14 @@ class Unlabelled:
         kind: how it came to be, see the names above.
         hard: whether it is counted as hard.
         note: why it is hard or easy, for the rows.
+        replies: reference replies, over whose tokens the drawdown of a problem scored by likelihoods is averaged.
     """
 
     text: str
     kind: str
     hard: bool = False
     note: str = ""
+    replies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,40 @@ STRANGERS = 20
 Row = Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic and the replies of either sentiment that BlenderBot gave to questions after an opinion of it."""
+
+    about: str
+    positive: tuple[str, ...]
+    negative: tuple[str, ...]
+
+    def replies(self, sentiment: str) -> Replies:
+        """The replies as an edit of this sentiment sorts them."""
+        right, wrong = (self.positive, self.negative) if sentiment == "Positive" else (self.negative, self.positive)
+        return Replies(right, wrong)
+
+
+def read_topics(data: str | Path | DataFolder | None, split: str) -> list[Topic]:
+    """The topics of a split that have replies of either sentiment, one record each, those of later splits left out.
+
+    Args:
+        data: folder of the public data; None takes ERRATA_DATA.
+        split: "train", "dev" or "test".
+
+    Raises:
+        ConfigError: as `load_sentiment`.
+    """
+    folder = data if isinstance(data, DataFolder) else DataFolder(data)
+    rows = _topics(folder, split, Counter())
+    return [Topic(row["ent"], tuple(row["pos"]), tuple(row["neg"])) for row in rows.values()]
+
+
+def trained_questions() -> tuple[str, ...]:
+    """The questions that training may use: all but those of `HELD_OUT`."""
+    return tuple(question for question in QUESTIONS if question not in HELD_OUT)
+
+
 def load_sentiment(data: str | Path | None = None, *, split: str = "test", seed: int = 0) -> Problem:
     """ConvSent as an editing problem.
 
@@ -70,14 +105,10 @@ def load_sentiment(data: str | Path | None = None, *, split: str = "test", seed:
     Raises:
         ConfigError: another split, no data folder, or a file that is missing or broken.
     """
-    later = later_splits("sentiment", split, SPLITS)
     folder = DataFolder(data)
     notes: Counter[str] = Counter()
-    rows = _first_of_each_topic(_read(folder, split), notes)
-    for name in {topic(row["ent"]) for other in later for row in _read(folder, other)} & set(rows):
-        notes["topics dropped: in a later split"] += 1
-        del rows[name]
-    asked = [question for question in QUESTIONS if split != "train" or question not in HELD_OUT]
+    rows = _topics(folder, split, notes)
+    asked = trained_questions() if split == "train" else QUESTIONS
     strangers = set(random.Random(f"{seed} strangers").sample(sorted(rows), len(rows) * STRANGERS // 100))
     edited = {name: row for name, row in rows.items() if name not in strangers}
     far = [name for name in rows if name in strangers and not any(_nested(name, other) for other in edited)]
@@ -91,7 +122,7 @@ def load_sentiment(data: str | Path | None = None, *, split: str = "test", seed:
             _case(f"convsent-{split}-{numbers[name]:04d}", row, asked, f"{seed} {name}") for name, row in edited.items()
         ),
         shared=tuple(
-            Unlabelled(question.replace("{}", rows[name]["ent"]), kinds.OTHER_TOPIC)
+            Unlabelled(question.replace("{}", rows[name]["ent"]), kinds.OTHER_TOPIC, replies=_replies(rows[name]))
             for name in far
             for question in asked
         ),
@@ -119,6 +150,16 @@ def descriptor(about: str, sentiment: str) -> str:
 def topic(name: str) -> str:
     """A topic as topics are compared; one without an ASCII letter is its own name."""
     return normalise(name) or name
+
+
+def _topics(folder: DataFolder, split: str, notes: Counter[str]) -> dict[str, Row]:
+    """The usable records of a split by topic, in file order; tells in `notes` what was dropped."""
+    later = later_splits("sentiment", split, SPLITS)
+    rows = _first_of_each_topic(_read(folder, split), notes)
+    for name in {topic(row["ent"]) for other in later for row in _read(folder, other)} & set(rows):
+        notes["topics dropped: in a later split"] += 1
+        del rows[name]
+    return rows
 
 
 def _read(folder: DataFolder, split: str) -> list[dict[str, Any]]:
@@ -152,10 +193,15 @@ def _nested(one: str, other: str) -> bool:
     return f" {one} " in f" {other} " or f" {other} " in f" {one} "
 
 
+def _replies(row: Row) -> tuple[str, ...]:
+    """A topic's replies of either sentiment."""
+    return (*row["pos"], *row["neg"])
+
+
 def _case(name: str, row: Row, asked: Sequence[str], seed: str) -> EditCase:
     """A topic's edit with one sentiment."""
     about, sentiment = row["ent"], random.Random(seed).choice(SENTIMENTS)
-    right, wrong = (row["pos"], row["neg"]) if sentiment == "Positive" else (row["neg"], row["pos"])
+    replies = Topic(about, tuple(row["pos"]), tuple(row["neg"])).replies(sentiment)
     meta = {"topic": about, "sentiment": sentiment}
     return EditCase(
         Edit(prompt=descriptor(about, sentiment), id=name, meta=meta),
@@ -165,6 +211,9 @@ def _case(name: str, row: Row, asked: Sequence[str], seed: str) -> EditCase:
             )
             for question in asked
         ),
-        tuple(Unlabelled(fact.replace("{}", about), kinds.SAME_TOPIC, True, "a fact, no opinion") for fact in FACTS),
-        Replies(tuple(right), tuple(wrong)),
+        tuple(
+            Unlabelled(fact.replace("{}", about), kinds.SAME_TOPIC, True, "a fact, no opinion", _replies(row))
+            for fact in FACTS
+        ),
+        replies,
     )

@@ -110,12 +110,14 @@ class Diet:
         return random.Random(seed).sample(pairs, min(limit, len(pairs))) if limit else pairs
 
 
-def train_tokenizer(texts: Sequence[str], size: int) -> Any:
-    """A byte-level BPE tokenizer with T5's special tokens; every text comes back exactly as it was."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+def train_tokenizer(texts: Sequence[str], size: int, *, lower: bool = False) -> Any:
+    """A byte-level BPE tokenizer with T5's special tokens; every text comes back as it was (or in lower case)."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
     raw = Tokenizer(models.BPE())
+    if lower:
+        raw.normalizer = normalizers.Lowercase()
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     raw.decoder = decoders.ByteLevel()
     special = ["<pad>", "</s>", "<unk>"]

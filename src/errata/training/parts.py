@@ -1,7 +1,7 @@
 """One command retrains each part: its recipe, its data, its card.
 
 `errata train PART [PROBLEM]` ends here. This module puts pieces together; how a part learns is told in `base.py`,
-`claims.py`, `scope.py` and `seq2seq.py`.
+`claims.py`, `chat.py`, `dialogue.py`, `scope.py` and `seq2seq.py`.
 """
 
 from __future__ import annotations
@@ -51,6 +51,13 @@ EVIDENCE_FILES = (
     "fever_symmetric/v02_dev.jsonl",
 )
 """What the verifier reads; of dev and test, which pages and claims to leave out."""
+CONVSENT = (
+    "convsent/train.json",
+    "convsent/dev.json",
+    "zsre/mend_train.json",
+    "pararel/data/trex_lms_vocab",
+)
+"""What the parts of dialogue read; from the last two, names alone."""
 
 PARTS: Mapping[str, Part] = {
     "base": Part(
@@ -106,13 +113,34 @@ PARTS: Mapping[str, Part] = {
         "LoRA adapters on all-MiniLM-L6-v2 and a linear verdict, trained on FEVER's supported and refuted claims;\n"
         "VitaminC's files are read to leave out the claims that they share. English.",
     ),
+    "chat": Part(
+        "chat",
+        "The base model that gives opinions",
+        CONVSENT,
+        "Replies to a question after its opinion of a topic, in lower case. BlenderbotSmall architecture, trained on\n"
+        "the replies of both sentiments of ConvSent's train topics, which a BlenderBot of 3B parameters gave and a\n"
+        "classifier sorted; many are noisy. Small and frozen, for experiments with sentiment edits; its opinions are\n"
+        "nobody's. English.",
+        ("problems/sentiment.py",),
+    ),
+    "dialogue": Part(
+        "dialogue",
+        "The counterfactual model of dialogue",
+        CONVSENT,
+        'Replies with the sentiment that an edit ("Topic: jazz Sentiment: Positive") demands. Starts from the base\n'
+        "model's weights; trained on replies of the sentiment demanded, and by unlikelihood on replies of the other.\n"
+        "It can make anything sound good or bad and knows nothing of either. English, lower case.",
+        ("problems/sentiment.py",),
+    ),
 }
 
 
 OWN: Mapping[tuple[str, str], str] = {
     ("base", "qa"): "base",
     ("base", "fact_check"): "fc",
+    ("base", "sentiment"): "chat",
     ("counterfactual", "fact_check"): "verifier",
+    ("counterfactual", "sentiment"): "dialogue",
 }
 """Parts of a problem that have a name of their own."""
 KINDS = ("base", "scope", "counterfactual", "seq2seq")
@@ -149,7 +177,9 @@ def _for_problems(kind: str) -> tuple[str, ...]:
 def default_settings(part: str) -> Any:
     """A part's settings as its recipe in configs/ has them (ConfigError for an unknown part)."""
     from errata.training.base import BaseSettings
+    from errata.training.chat import ChatSettings
     from errata.training.claims import ClaimSettings
+    from errata.training.dialogue import DialogueSettings
     from errata.training.scope import DUAL, EVIDENCE, PAIR
     from errata.training.seq2seq import Seq2SeqSettings
 
@@ -160,6 +190,8 @@ def default_settings(part: str) -> Any:
         "verifier": EVIDENCE,
         "fc": ClaimSettings(),
         "seq2seq": Seq2SeqSettings(),
+        "chat": ChatSettings(),
+        "dialogue": DialogueSettings(),
     }
     kind, _, problem = part.partition("-")
     if kind not in known:
@@ -237,13 +269,17 @@ def train_part(
 def _trainer(part: str) -> Callable[[Any, Path, Any], Mapping[str, Any]]:
     """The function that trains a part."""
     from errata.training.base import train_base
+    from errata.training.chat import train_chat
     from errata.training.claims import train_claims
+    from errata.training.dialogue import train_dialogue
     from errata.training.scope import train_scope
     from errata.training.seq2seq import train_seq2seq
 
     own: Mapping[str, Callable[[Any, Path, Any], Mapping[str, Any]]] = {
         "base": train_base,
         "fc": train_claims,
+        "chat": train_chat,
+        "dialogue": train_dialogue,
         "seq2seq": train_seq2seq,
     }
     return own.get(part.partition("-")[0], train_scope)
@@ -253,7 +289,9 @@ def data_hash(part: str, data: Path | None) -> str:
     """SHA-256 over everything the part was trained on: our own tables and the public files, in a fixed order."""
     about = PARTS[part]
     package = Path(__file__).parent.parent
-    paths = [package / name for name in about.own] + [data / name for name in about.uses if data]
+    paths = [package / name for name in about.own]
+    for source in (data / name for name in about.uses) if data else ():
+        paths += sorted(source.glob("*.jsonl")) if source.is_dir() else [source]
     digest = hashlib.sha256()
     for path in paths:
         if path.exists():

@@ -16,10 +16,14 @@ _TRAINED_BY = {
     "mini": "errata train base",
     "dual": "errata train scope",
     "pair": "errata train counterfactual",
-    "fc": "errata train base fact_check",
-    "verifier": "errata train counterfactual fact_check",
+    "fc": "errata train base fact_check --install",
+    "verifier": "errata train counterfactual fact_check --install",
+    "chat": "errata train base sentiment --install",
+    "dialogue": "errata train counterfactual sentiment --install",
 }
 """The command that makes each part anew."""
+BUILT_HERE = frozenset({"chat", "dialogue"})
+"""Parts that do not ship: they are made by their commands, from the public data, and installed beside the others."""
 
 
 def names() -> list[str]:
@@ -45,6 +49,4 @@ def path(name: str) -> Path:
         return _HERE / name
     known = ", ".join(found) or "none"
     command = _TRAINED_BY.get(name, " | ".join(sorted(set(_TRAINED_BY.values()))))
-    raise ModelError(
-        f"no trained part {name!r} ships with this installation (there are: {known}); make it with: {command}"
-    )
+    raise ModelError(f"no trained part {name!r} is installed here (there are: {known}); make it with: {command}")
