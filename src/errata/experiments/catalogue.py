@@ -1,0 +1,25 @@
+"""The experiments, in the order in which `all` runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from errata.errors import ConfigError
+from errata.experiments.experiment import Experiment
+from errata.experiments.many_edits import FIGURE_3
+from errata.experiments.problem_tables import TABLE_3, TABLE_4, TABLE_5
+
+EXPERIMENTS: Mapping[str, Experiment] = {one.name: one for one in (TABLE_3, TABLE_4, TABLE_5, FIGURE_3)}
+
+
+def chosen(name: str) -> tuple[Experiment, ...]:
+    """The experiments that a name means; "all" means all of them.
+
+    Raises:
+        ConfigError: no such experiment.
+    """
+    if name == "all":
+        return tuple(EXPERIMENTS.values())
+    if name not in EXPERIMENTS:
+        raise ConfigError(f"experiment {name!r} is not known", key=name, accepted=(*EXPERIMENTS, "all"))
+    return (EXPERIMENTS[name],)
