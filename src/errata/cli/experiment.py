@@ -19,6 +19,10 @@ EXPERIMENTS = {
     "table4": "scope classifier and counterfactual model by split",
     "table5": "scope classifiers of two kinds and sizes",
     "figure3": "many edits at once, and up to 50,000 in memory",
+    "reuse": "one editor on base models of different kinds",
+    "table6": "time and memory",
+    "order": "whether the order of edits matters",
+    "samples": "replies before and after a sentiment edit",
 }
 """Name and one line of each, in the order that `all` runs them; their cells are in errata.experiments.catalogue."""
 PRESETS = ("mini", "paper")

@@ -39,12 +39,10 @@ def _cells(setting: Setting) -> list[Cell]:
     for editor in EDITORS:
         parts = trio(setting, "qa", scope=_scope(setting, editor))
         for k in SIZES:
-            about = {"editor": editor}
-            cells.append(evaluation(f"{editor}-{k}", setting, "qa", edits=k, parts=parts, about=about))
+            cells.append(evaluation(f"{editor}-{k}", setting, "qa", edits=k, parts=parts, about={"editor": editor}))
     for size in CROWDS:
         crowd = partial(crowd_for, data=setting.data, total=size, seed=setting.seed)
-        about = {"memory": size}
-        cells.append(evaluation(f"crowd-{size}", setting, "qa", crowd=crowd, about=about))
+        cells.append(evaluation(f"crowd-{size}", setting, "qa", crowd=crowd, about={"memory": size}))
     return cells
 
 

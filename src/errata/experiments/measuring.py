@@ -13,9 +13,8 @@ from errata.edit import Edit
 from errata.errors import ConfigError
 from errata.experiments.evaluate import PROBLEMS, evaluate_problem
 from errata.experiments.experiment import Cell, Progress
-from errata.experiments.parts import Found, Setting, find, open_counterfactual, open_scope
+from errata.experiments.parts import Found, Setting, find, open_base, open_counterfactual, open_scope
 from errata.models import Model
-from errata.models.load import load_model
 from errata.problems.cases import EditCase, Problem
 
 
@@ -120,7 +119,7 @@ def _evaluated(
     report = evaluate_problem(
         asked,
         scope=open_scope(parts.scope),
-        model=model() if model is not None else load_model(parts.base.place),
+        model=model() if model is not None else open_base(parts.base),
         counterfactual=open_counterfactual(parts.counterfactual),
         edits="all" if edits is None else edits,
         seed=setting.seed,
@@ -130,7 +129,7 @@ def _evaluated(
         progress=progress,
         **{key: value for key, value in later.items() if key in accepted},
     )
-    return {**report.to_json(), "details": report.details}
+    return {**report.to_json(), "at_once": "all" if edits is None else edits, "details": report.details}
 
 
 @lru_cache(maxsize=2)

@@ -15,8 +15,12 @@ from typing import Any
 from errata import zoo
 from errata.counterfactual import Counterfactual
 from errata.counterfactual.reader import Reader
+from errata.counterfactual.seq2seq import Seq2SeqCounterfactual
 from errata.errors import ConfigError, ModelError
+from errata.models import Model
+from errata.models.load import load_model
 from errata.models.network import NetworkConfig
+from errata.models.untrained import BEFORE, untrained
 from errata.problems.cases import DataFolder
 from errata.scope import Scope
 from errata.scope.cascade import CascadeScope
@@ -149,7 +153,7 @@ def find(name: str, runs: Path, *, make: str = "") -> Found:
     Args:
         name: a shipped part or a name of `MADE_OF`, a part of `runs`, a folder, a hub id, or a URL.
         runs: where trainings leave parts.
-        make: the command that makes it; a general one otherwise.
+        make: the command that makes it; one made of its name otherwise.
     """
     shipped = zoo.names()
     needed = MADE_OF.get(name, (name,))
@@ -161,9 +165,19 @@ def find(name: str, runs: Path, *, make: str = "") -> Found:
             if name in SAID:
                 return Found(name, f"{name}:{place}", folder_hash(place))
             return Found(name, str(place), folder_hash(place), folder=place)
+    if name.startswith(BEFORE):
+        return Found(name, name, name)
     if "/" in name and not name.startswith((".", "/")):
         return Found(name, name, name)
-    return Found(name, name, "", f"not trained: run `{make or f'errata train … --out {runs / name}'}`")
+    return Found(name, name, "", f"not trained: run `{make or _make(name, runs)}`")
+
+
+def _make(name: str, runs: Path) -> str:
+    """The command that makes a part: "paper-qa-scope" is the scope classifier of QA in the preset "paper"."""
+    words = name.split("-")
+    paper = words[0] == "paper"
+    said = " ".join(reversed(words[1:] if paper else words))
+    return f"errata train {said}{' --preset paper' if paper else ''} --out {runs / name}"
 
 
 def folder_hash(folder: Path) -> str:
@@ -179,6 +193,15 @@ def files_hash(files: Sequence[Path], top: Path) -> str:
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         digest.update(f"{path.relative_to(top).as_posix()} {content}\n".encode())
     return digest.hexdigest()[:16]
+
+
+def open_base(found: Found) -> Model:
+    """The base model, loaded or, where its name begins with "untrained:", built.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    return untrained(found.place) if found.place.startswith(BEFORE) else load_model(found.place)
 
 
 def open_scope(found: Found) -> Scope | str:
@@ -197,6 +220,9 @@ def open_scope(found: Found) -> Scope | str:
 
 def open_counterfactual(found: Found) -> Counterfactual | str:
     """What `errata.wrap` takes as counterfactual model: a name or a folder; a pair network's folder as a reader."""
+    if found.place.startswith(BEFORE):
+        model = untrained(found.place)
+        return Seq2SeqCounterfactual(model.module, model.tokenizer, max_new_tokens=8, name=model.name)
     folder = found.folder
     if folder is None:
         return found.place

@@ -48,7 +48,7 @@ def _line3(name: str, found: Mapping[str, Any]) -> Sequence[object]:
     return (
         NAMES[name],
         found.get("model"),
-        found.get("config", {}).get("edits"),
+        found.get("at_once"),
         f"{count(found.get('n_in'))} / {count(found.get('n_out'))}" if found else None,
         figure(found.get("es"), found.get("es_ci"), paper=es),
         figure(found.get("dd"), found.get("dd_ci"), paper=dd),
