@@ -111,7 +111,7 @@ def _evaluated(
         raise ConfigError("a crowd lies in memory with all edits at once", key="edits")
     asked: str | Problem = problem
     if setting.seeds == 1 or crowd is not None:  # several seeds load the problem anew, each its own way
-        asked = loaded(problem, setting.data, setting.seed)
+        asked = loaded(problem, setting.data, setting.seed, every=edits is not None)
     if crowd is not None and isinstance(asked, Problem):
         asked = crowded(asked, crowd(asked))
     accepted = inspect.signature(evaluate_problem).parameters
@@ -133,8 +133,14 @@ def _evaluated(
 
 
 @lru_cache(maxsize=2)
-def loaded(problem: str, data: Path | None, seed: int) -> Problem:
+def loaded(problem: str, data: Path | None, seed: int, *, every: bool = False) -> Problem:
     """A problem's test, kept for the next cell: QA-hard takes more than a minute to make.
+
+    Args:
+        problem: its name.
+        data: folder of the public data.
+        seed: of what the loader draws, where it draws.
+        every: whether also edits that contradict one another are wanted, where the problem has such: for batches.
 
     Raises:
         ConfigError: no such problem, or its data is missing or broken.
@@ -142,8 +148,10 @@ def loaded(problem: str, data: Path | None, seed: int) -> Problem:
     if problem not in PROBLEMS:
         raise ConfigError(f"problem {problem!r} is not known", key=problem, accepted=tuple(PROBLEMS))
     load = PROBLEMS[problem]
-    seeded = {"seed": seed} if "seed" in inspect.signature(load).parameters else {}
-    return load(data, split="test", **seeded)
+    takes = inspect.signature(load).parameters
+    return load(
+        data, split="test", **{key: value for key, value in {"seed": seed, "every": every}.items() if key in takes}
+    )
 
 
 def crowded(problem: Problem, edits: tuple[Edit, ...]) -> Problem:
