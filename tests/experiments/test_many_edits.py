@@ -77,9 +77,9 @@ def test_the_crowd_is_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_figure_3_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(many_edits, "SIZES", (1, 2))
-    monkeypatch.setattr(many_edits, "CROWDS", (2,))
+    monkeypatch.setattr(many_edits, "CROWDS", ())
     outcome = ran(FIGURE_3, made_up(monkeypatch, tmp_path), tmp_path / "results")
-    assert (outcome.cells["ran"], outcome.cells["missing"], outcome.cells["failed"]) == (3, 4, 0)
+    assert (outcome.cells["ran"], outcome.cells["missing"], outcome.cells["failed"]) == (2, 4, 0)
     assert "errata train scope qa --config (a recipe with batch = 10)" in outcome.why["k10-1"]
     assert sorted(path.name for path in outcome.files if path.suffix == ".svg") == ["figure3-beyond.svg", "figure3.svg"]
 
@@ -94,6 +94,7 @@ def test_figure_3_by_hand() -> None:
     interval = ["0.990 (0.980 to 1.000)", "0.010 (0.000 to 0.030)"]
     assert rows[2] == ["shipped", "10", *interval, "0.980"]
     assert rows[-1] == ["50,000", *interval, "0.020 (0.010 to 0.040)", "0.050"]
+    assert rows[-4][0] == "582", "all of the problem's own, from the cell above"
     assert "shipped: 0.980 at 10." in shown.plots["figure3"]
     assert "trained at" not in shown.plots["figure3"], "what was not measured is not drawn"
     assert FIGURE_3.show(results(names, {})).plots == {}

@@ -86,6 +86,17 @@ def test_table_5_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert text.count("not trained") == 15
 
 
+def test_the_universal_classifier_reads_with_its_own_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a verifier answers, "cross" by name would be the verifier's network: that is the one made for FC."""
+    folder = tmp_path / "runs" / "verifier" / "model"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    cells = {cell.name: cell for cell in TABLE_5.cells(made_up(monkeypatch, tmp_path))}
+    assert cells["fact_check-cross-large-all"].config["scope"]["name"] == "pair"
+    own = cells["fact_check-cross-large-own"]
+    assert own.config["scope"]["name"] == "cross" and own.missing == ""
+
+
 def test_names_of_parts() -> None:
     assert part_of("Embed", "large", None) == "dual"
     assert part_of("Embed", "small", None) == "dual-3"

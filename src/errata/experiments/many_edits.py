@@ -7,7 +7,7 @@ and that no input of the test is about. Nothing synthetic is in it.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from errata.problems.held_out import is_held_out, normalise, runs
 from errata.training.phrasebook import mine_templates, relation_of
 
 SIZES = (1, 5, 10, 25, 75, 250, 582)
-CROWDS = (582, 2_500, 10_000, 50_000)
+CROWDS = (2_500, 10_000, 50_000)
 EDITORS = {"shipped": "", "k1": "trained at k = 1", "k10": "trained at k = 10"}
 """The scope classifiers that are compared: the shipped one, and those a training left in runs/qa-k1 and runs/qa-k10."""
 TREX = "pararel/data/trex_lms_vocab"
@@ -181,10 +181,15 @@ def _net(found: Mapping[str, Any]) -> Point | None:
     return Point(0, found["es"] - found["dd"], low, high)
 
 
-def _line(name: str, results: Mapping[str, Result], prefix: str, sizes: Sequence[int]) -> Line:
+def _crowds() -> list[tuple[int, str]]:
+    """How many edits are in memory in which cell: all of the problem's own, and with further ones."""
+    return [(SIZES[-1], f"shipped-{SIZES[-1]}"), *((size, f"crowd-{size}") for size in CROWDS)]
+
+
+def _line(name: str, results: Mapping[str, Result], cells: Iterable[tuple[int, str]]) -> Line:
     points = []
-    for size in sizes:
-        net = _net(results[f"{prefix}-{size}"].figures)
+    for size, cell in cells:
+        net = _net(results[cell].figures)
         if net is not None:
             points.append(Point(size, net.y, net.low, net.high))
     return Line(name, tuple(points))
@@ -217,8 +222,8 @@ def _show(results: Mapping[str, Result]) -> Shown:
             figure(_nq(found).get("dd"), _nq(found).get("dd_ci")),
             figure(_nq(found).get("fired")),
         )
-        for size in CROWDS
-        for found in [results[f"crowd-{size}"].figures]
+        for size, name in _crowds()
+        for found in [results[name].figures]
     ]
     text = (
         "QA, all batches of k edits pooled; 95 % intervals in parentheses, bootstrap over edits. The paper tells no"
@@ -235,8 +240,10 @@ def _show(results: Mapping[str, Result]) -> Shown:
 
 
 def _plots(results: Mapping[str, Result]) -> dict[str, str]:
-    lines = [_line(told or "shipped", results, editor, SIZES) for editor, told in EDITORS.items()]
-    beyond = _line("shipped", results, "crowd", CROWDS)
+    lines = [
+        _line(told or "shipped", results, [(k, f"{editor}-{k}") for k in SIZES]) for editor, told in EDITORS.items()
+    ]
+    beyond = _line("shipped", results, _crowds())
     plots = {}
     for name, drawn, title, label in (
         ("figure3", lines, "ES - DD against the number of edits (QA)", "edits at once, k"),
