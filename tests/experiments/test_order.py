@@ -15,9 +15,9 @@ def test_no_order_makes_a_difference(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert outcome.cells["ran"] == 1
     folder = tmp_path / "results" / "order"
     assert rows_of((folder / "order.md").read_text()) == [
-        ["one by one", "0", "0", "0"],
-        ["shuffled", "0", "0", "0"],
-        ["over one another", "0", "0", "0"],
+        ["one by one", "0", "0", "0", "0"],
+        ["shuffled", "0", "0", "0", "0"],
+        ["over one another", "0", "0", "0", "0"],
     ]
     head, *rows = gzip.decompress((folder / "cells" / "qa.rows.jsonl.gz").read_bytes()).decode().splitlines()
     assert json.loads(head)["run"]["base"]["name"] == "echo"
@@ -30,7 +30,7 @@ def test_differences_by_hand() -> None:
         return [Told(way, f"input {at}", *row) for at, row in enumerate(rows)]
 
     said = {
-        "all at once": told("all at once", ("a", 0.9, "x"), (None, 0.1, "y")),
-        "shuffled": told("shuffled", ("b", 0.9, "z"), (None, 0.2, "y")),
+        "all at once": told("all at once", ("a", 0.9, "x"), (None, 0.125, "y"), (None, 0.1, "y")),
+        "shuffled": told("shuffled", ("b", 0.9, "z"), (None, 0.25, "y"), (None, 0.1 + 1e-8, "y")),
     }
-    assert compared(said) == {"shuffled": {"matched": 1, "score": 1, "answer": 1}}
+    assert compared(said) == {"shuffled": {"matched": 1, "score": 1, "answer": 1, "furthest": 0.125}}

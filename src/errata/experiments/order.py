@@ -26,6 +26,8 @@ INPUTS = 100
 """Inputs of each kind, unless the setting's limit says otherwise."""
 CHUNK = 64
 FIRST = "all at once"
+ROUNDING = 1e-6
+"""Scores nearer than this are alike: an edit's vector, encoded beside others, differs in its last digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,30 +117,42 @@ def _told(way: str, text: str, answer: Answer) -> Told:
     return Told(way, text, decision.match.edit.id if decision.match else None, best, answer.text)
 
 
-def compared(said: Mapping[str, Sequence[Told]]) -> dict[str, dict[str, int]]:
+def compared(said: Mapping[str, Sequence[Told]]) -> dict[str, dict[str, float]]:
     """How many inputs each way but the first decides, scores and answers otherwise than the first.
 
     Args:
         said: by way, in the same order of inputs.
+
+    Returns:
+        By way: `matched`, `score` (beyond `ROUNDING`) and `answer` count inputs; `furthest` is the greatest difference
+        of two scores.
     """
     [(_, first), *others] = said.items()
+    return {way: _differences(list(zip(first, told, strict=True))) for way, told in others}
+
+
+def _differences(pairs: Sequence[tuple[Told, Told]]) -> dict[str, float]:
+    gaps = [abs((one.score or 0.0) - (two.score or 0.0)) for one, two in pairs]
     return {
-        way: {
-            key: sum(getattr(one, key) != getattr(two, key) for one, two in zip(first, told, strict=True))
-            for key in ("matched", "score", "answer")
-        }
-        for way, told in others
+        "matched": sum(one.matched != two.matched for one, two in pairs),
+        "score": sum(gap > ROUNDING for gap in gaps),
+        "answer": sum(one.answer != two.answer for one, two in pairs),
+        "furthest": max(gaps, default=0.0),
     }
 
 
 def _show(results: Mapping[str, Result]) -> Shown:
     found = results["qa"].figures
-    rows = [(way, told["matched"], told["score"], told["answer"]) for way, told in found.get("ways", {}).items()]
+    rows = [
+        (way, told["matched"], told["score"], told["answer"], f"{told['furthest']:.0e}" if told["furthest"] else "0")
+        for way, told in found.get("ways", {}).items()
+    ]
     note = (
         f"QA: {count(found.get('edits'))} edits, {count(found.get('inputs'))} inputs in and out of scope. Inputs that"
-        f" are decided, scored or answered otherwise than with the edits put in memory {FIRST}."
+        f" are decided, scored (by more than {ROUNDING:.0e}) or answered otherwise than with the edits put in memory"
+        f" {FIRST}."
     )
-    table = markdown(("edits put in", "decisions", "scores", "answers"), rows)
+    table = markdown(("edits put in", "decisions", "scores", "answers", "scores at most apart"), rows)
     return Shown(f"{note}\n\n{table}{not_measured(results)}")
 
 
