@@ -177,7 +177,9 @@ def test_one_command_each_trains_a_base_and_a_counterfactual_model_that_load_by_
         train_part("counterfactual", "sentiment", config=dialogue, out=tmp_path / "early", data=folder)
     figures = train_part("base", "sentiment", config=chat, out=tmp_path / "chat", data=folder, install=True)
     assert figures["dev_perplexity"] > 1 and figures["dev_tokens"] > 5 * 4
-    figures = train_part("counterfactual", "sentiment", config=dialogue, out=tmp_path / "dialogue", data=folder, install=True)
+    figures = train_part(
+        "counterfactual", "sentiment", config=dialogue, out=tmp_path / "dialogue", data=folder, install=True
+    )
     assert figures["dev_es"] == pytest.approx(figures["dev_z_sent"] * figures["dev_z_topic"], abs=0.05)
     card = json.loads((shelf / "dialogue" / "card.json").read_text())
     assert card["data_hash"] and card["recipe"]["contrast"] == 1.0
@@ -191,10 +193,10 @@ def test_one_command_each_trains_a_base_and_a_counterfactual_model_that_load_by_
     assert again["es"] == pytest.approx(figures["dev_es"], abs=1e-3)
 
 
-@pytest.mark.parametrize("part", ["chat", "dialogue"])
-def test_the_data_must_be_named(part: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["base", "counterfactual"])
+def test_the_data_must_be_named(kind: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="ERRATA_DATA"):
-        train_part(part, config=None, out=tmp_path, data=None)
+        train_part(kind, "sentiment", config=None, out=tmp_path, data=None)
 
 
 def test_a_part_not_built_here_says_how_to_build_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,7 @@ VERBS = {
     "train": "train",
     "evaluate": "train",
     "bench": "train",
+    "experiment": "experiment",
     "doctor": "doctor",
     "version": "doctor",
 }

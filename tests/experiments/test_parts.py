@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from errata import zoo
+from errata.errors import ConfigError
+from errata.experiments import parts
+from errata.experiments.parts import FOLDERS, PRESETS, Setting, find, open_counterfactual, open_scope
+
+
+def part(folder: Path, text: str = "{}") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(text)
+    return folder
+
+
+def test_every_problem_has_parts_and_data_in_every_preset() -> None:
+    assert all(set(table) == {"qa", "qa_hard", "fact_check", "sentiment"} for table in PRESETS.values())
+    assert {one.k for name, one in PRESETS["mini"].items() if name != "sentiment"} == {10}
+    assert PRESETS["mini"]["sentiment"].k == 5
+    assert set(FOLDERS) >= set(PRESETS["mini"])
+
+
+def test_a_shipped_part_comes_first(tmp_path: Path) -> None:
+    part(tmp_path / "dual" / "model")
+    assert find("dual", tmp_path).place == "dual"
+    cascade = find("cascade", tmp_path)
+    assert cascade.fingerprint.startswith("cascade+") and cascade.fingerprint.count("+") == 2
+
+
+def test_a_trained_part_is_found_and_known_by_its_files(tmp_path: Path) -> None:
+    folder = part(tmp_path / "qa-k1" / "model")
+    first = find("qa-k1", tmp_path)
+    assert (first.place, first.folder, first.missing) == (str(folder), folder, "")
+    (folder / "README.md").write_text("a card is not the part")
+    assert find("qa-k1", tmp_path) == first
+    (folder / "heads.safetensors").write_bytes(b"other")
+    assert find("qa-k1", tmp_path).fingerprint != first.fingerprint
+
+
+def test_a_part_whose_kind_must_be_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zoo, "names", lambda: ["dual"])
+    folder = part(tmp_path / "verifier" / "model")
+    assert find("verifier", tmp_path).place == f"verifier:{folder}"
+    assert open_counterfactual(find("verifier", tmp_path)) == f"verifier:{folder}"
+
+
+def test_what_is_not_here(tmp_path: Path) -> None:
+    assert find("google/t5-large-ssm-nq", tmp_path).missing == ""
+    assert find("untrained:gpt2", tmp_path).place == "untrained:gpt2"
+    assert find("chit-chat", tmp_path, make="errata x").missing == "not trained: run `errata x`"
+    told = find("paper-qa-scope", tmp_path).missing
+    assert told == f"not trained: run `errata train scope qa --preset paper --out {tmp_path}/paper-qa-scope`"
+
+
+def test_folders_are_opened_by_what_they_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DualScope", "CrossScope", "Reader"):
+        monkeypatch.setattr(parts, name, lambda folder, name=name: (name, folder))
+    dual = part(tmp_path / "a-dual" / "model", '{"shape": "dual"}')
+    pair = part(tmp_path / "a-pair" / "model", '{"shape": "pair"}')
+    writer = part(tmp_path / "a-writer" / "model", '{"architectures": ["T5ForConditionalGeneration"]}')
+    assert open_scope(find("a-dual", tmp_path)) == ("DualScope", dual)
+    assert open_scope(find("a-pair", tmp_path)) == ("CrossScope", pair)
+    assert open_counterfactual(find("a-pair", tmp_path)) == ("Reader", pair)
+    assert open_counterfactual(find("a-writer", tmp_path)) == str(writer)
+    assert open_scope(find("cascade", tmp_path)) == "cascade"
+
+
+def test_the_hash_is_of_the_problems_own_data(tmp_path: Path) -> None:
+    (tmp_path / "vitaminc").mkdir()
+    (tmp_path / "convsent").mkdir()
+    (tmp_path / "vitaminc" / "test.jsonl").write_text("{}")
+    setting = Setting(data=tmp_path)
+    first = setting.data_hash("fact_check"), setting.data_hash("sentiment")
+    (tmp_path / "vitaminc" / "test.jsonl").write_text("[]")
+    assert setting.data_hash("fact_check") != first[0] and setting.data_hash("sentiment") == first[1]
+    assert setting.data_hash("none") == ""
+    with pytest.raises(ConfigError, match="no folder"):
+        Setting(data=tmp_path / "no").data_hash("qa")
