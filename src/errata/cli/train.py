@@ -83,11 +83,11 @@ def evaluate_verb(
     quiet()
     from errata.experiments.evaluate import evaluate_problem
 
-    named = click.get_current_context().get_parameter_source("model") is not ParameterSource.DEFAULT
+    model, counterfactual = _named("model", session.model), _named("counterfactual", session.counterfactual)
     report = evaluate_problem(
-        problem, editor=editor, scope=session.scope, model=session.model if named else None, preset=preset,
-        counterfactual=session.counterfactual, edits=edits, split=split, seed=seed, seeds=seeds, limit=limit,
-        components=components, rows=rows, runtime=session.runtime, data=data, progress=_progress,
+        problem, editor=editor, scope=session.scope, model=model, preset=preset, counterfactual=counterfactual,
+        edits=edits, split=split, seed=seed, seeds=seeds, limit=limit, components=components, rows=rows,
+        runtime=session.runtime, data=data, progress=_progress,
     )  # fmt: skip
     figures = report.to_json()
     if session.json:
@@ -103,6 +103,12 @@ def evaluate_verb(
             for line in report.details["components"]
         ]
         table(("side", "split", "n", "scope", "answer"), parts)
+
+
+def _named(option: str, value: str) -> str | None:
+    """The value of an option that was given; None where it is the default, and the problem's own parts are meant."""
+    source = click.get_current_context().get_parameter_source(option)
+    return None if source is ParameterSource.DEFAULT else value
 
 
 @click.command("bench")

@@ -23,7 +23,7 @@ from errata.errors import ConfigError
 from errata.experiments import likelihood
 from errata.experiments.asking import Asker, Progress
 from errata.experiments.forcing import Forcing
-from errata.experiments.presets import MINI, preset_model
+from errata.experiments.presets import MINI, parts_of, preset_model
 from errata.experiments.rows import RowFile, commit
 from errata.experiments.scoring import Row, by_seed, counted, scores
 from errata.memory.sqlite import SqliteMemory
@@ -160,7 +160,7 @@ def evaluate_problem(
         scope: "cascade", "dual", "cross", or a scope classifier.
         model: the base model, or its name; None takes the preset's.
         preset: "mini" or "paper", see `experiments.presets`.
-        counterfactual: what answers in scope; None is the shipped reader.
+        counterfactual: what answers in scope; None is what the problem takes (`presets.SMALL`).
         edits: how many are in memory at once; None or "all" for all of them.
         split: of the data.
         seed: of what a problem draws, the batches, the samples and the bootstrap.
@@ -186,7 +186,8 @@ def evaluate_problem(
     samples = (_sample(_load(problem, split, data, one, k), k, limit, one) for one in range(seed, seed + seeds))
     first = next(samples)  # before a network is loaded: the wishes may be wrong
     base = preset_model(preset, first.whole.name) if model is None else model
-    subject = wrap(base, scope=scope, counterfactual=counterfactual, runtime=runtime)
+    answers = counterfactual or parts_of(first.whole.name).counterfactual
+    subject = wrap(base, scope=scope, counterfactual=answers, runtime=runtime)
     try:
         if likelihood.by_likelihood(first.whole):
             likelihood.check(subject)

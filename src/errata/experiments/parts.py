@@ -17,6 +17,7 @@ from errata.counterfactual import Counterfactual
 from errata.counterfactual.reader import Reader
 from errata.counterfactual.seq2seq import Seq2SeqCounterfactual
 from errata.errors import ConfigError, ModelError
+from errata.experiments.presets import MINI, PAPER, SMALL, Parts
 from errata.models import Model
 from errata.models.load import load_model
 from errata.models.network import NetworkConfig
@@ -50,24 +51,9 @@ FOLDERS: Mapping[str, tuple[str, ...]] = {
 """The data folders that decide what a problem asks, some by what they keep out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What a problem is measured with: names of base, scope classifier and counterfactual model; k edits at once."""
-
-    base: str
-    scope: str
-    counterfactual: str
-    k: int
-
-
 PRESETS: Mapping[str, Mapping[str, Parts]] = {
-    "mini": {
-        "qa": Parts("mini", "cascade", "reader", 10),
-        "qa_hard": Parts("mini", "cascade", "reader", 10),
-        "fact_check": Parts("fc", "cascade", "verifier", 10),
-        "sentiment": Parts("chat", "cascade", "dialogue", 5),
-    },
-    "paper": {
+    MINI: SMALL,
+    PAPER: {
         "qa": Parts("google/t5-large-ssm-nq", "paper-qa-scope", "paper-qa-counterfactual", 10),
         "qa_hard": Parts("google/t5-large-ssm-nq", "paper-qa_hard-scope", "paper-qa_hard-counterfactual", 10),
         "fact_check": Parts("paper-fc", "paper-fact_check-scope", "paper-fact_check-counterfactual", 10),

@@ -1,4 +1,4 @@
-"""Which base model a problem is measured with: the bundled one, or the one that the papers published figures of.
+"""What a problem is measured with: the small parts made here, or the base that the papers published figures of.
 
 A table of names; the loading is that of every other model.
 """
@@ -10,11 +10,32 @@ from typing import Literal
 
 from errata.errors import ConfigError, ModelError
 from errata.models import Model
+from errata.models.classifier import ClaimClassifier
 from errata.models.load import load_model
 
 MINI = "mini"
 PAPER = "paper"
 PRESETS = (MINI, PAPER)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a problem is measured with: names of base, scope classifier and counterfactual model; k edits at once."""
+
+    base: str
+    scope: str
+    counterfactual: str
+    k: int
+
+
+SMALL = {
+    "qa": Parts("mini", "cascade", "reader", 10),
+    "qa_hard": Parts("mini", "cascade", "reader", 10),
+    "counterfact": Parts("mini", "cascade", "reader", 10),
+    "fact_check": Parts("fc", "cascade", "verifier", 10),
+    "sentiment": Parts("chat", "cascade", "dialogue", 5),
+}
+"""The bundled or locally built parts by problem, and how many edits at once (SERAC, section 5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +93,15 @@ def preset_model(preset: str, problem: str) -> Model:
     if preset not in PRESETS:
         raise ConfigError(f"preset {preset!r} is not known", key=preset, accepted=PRESETS)
     if preset == MINI:
-        return load_model("mini")
+        return load_model(parts_of(problem).base)
     if problem not in PUBLISHED:
         raise ConfigError(f"no base is published for {problem!r}; name one", key=problem, accepted=tuple(PUBLISHED))
     return load_base(PUBLISHED[problem])
+
+
+def parts_of(problem: str) -> Parts:
+    """The small parts that a problem takes; those of QA for a problem of another name."""
+    return SMALL.get(problem, SMALL["qa"])
 
 
 def load_base(name: str) -> Model:
@@ -95,14 +121,7 @@ def load_base(name: str) -> Model:
 
 def _claims(base: Base) -> Model:
     """A classifier of claims as a base model."""
-    from importlib import import_module  # by name: the room may be without it
-
     try:
-        loader = import_module("errata.models.classifier").ClaimClassifier
-    except ModuleNotFoundError as error:
-        raise ModelError(f"this errata has no loader for classifiers of claims such as {base.name!r}") from error
-    try:
-        model: Model = loader.from_pretrained(base.name, revision=base.revision)
+        return ClaimClassifier.from_pretrained(base.name, revision=base.revision)
     except ModelError as error:
         raise ModelError(f"{error} ({base.note})") from error
-    return model
