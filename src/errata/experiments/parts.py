@@ -44,6 +44,7 @@ SAID = ("fc", "verifier")
 FOLDERS: Mapping[str, tuple[str, ...]] = {
     "qa": ("zsre", "nq_open", "counterfact", "pokemqa", "squad_implications", "pararel"),
     "qa_hard": ("zsre", "nq_open", "counterfact", "pokemqa", "squad_implications", "pararel"),
+    "counterfact": ("counterfact",),
     "fact_check": ("vitaminc",),
     "sentiment": ("convsent",),
     "none": (),
