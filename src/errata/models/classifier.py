@@ -86,7 +86,7 @@ class ClaimClassifier:
             ConfigError: the labels cannot be told, or there are none of these.
             ModelError: nowhere to be found, or damaged.
         """
-        source = resolve(name_or_path) if str(name_or_path) == "fc" else Path(name_or_path).expanduser()
+        source = resolve(str(name_or_path)) if str(name_or_path) == "fc" else Path(name_or_path).expanduser()
         called = name or short_name(str(name_or_path))
         if (source / VERDICT).is_file():
             if supports is not None or refutes is not None:
@@ -198,7 +198,7 @@ def new_claim_network(config: NetworkConfig) -> Any:
     except ImportError as error:
         raise MissingExtra("torch", "local") from error
 
-    class ClaimNetwork(torch.nn.Module):  # type: ignore[misc]
+    class ClaimNetwork(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.text = new_network(config)
