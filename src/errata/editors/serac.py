@@ -301,7 +301,7 @@ def wrap(
     """Put an errata sheet in front of a model.
 
     Args:
-        model: a Model, or its name: "mini" (bundled), a path, a hub id, an http(s) URL, "echo".
+        model: a Model, or its name: "mini" or "fc" (bundled), a path, a hub id, an http(s) URL, "echo".
         memory: a Memory, or a file path or sqlite URL; None keeps edits in this process only.
         scope: a Scope, or "cascade", "dual" or "cross"; cascade and cross read with a verifier's network
             where one answers.

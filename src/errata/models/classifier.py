@@ -86,7 +86,7 @@ class ClaimClassifier:
             ConfigError: the labels cannot be told, or there are none of these.
             ModelError: nowhere to be found, or damaged.
         """
-        source = resolve("fc") if str(name_or_path) == "fc" else Path(name_or_path).expanduser()
+        source = resolve(str(name_or_path)) if str(name_or_path) == "fc" else Path(name_or_path).expanduser()
         called = name or short_name(str(name_or_path))
         if (source / VERDICT).is_file():
             if supports is not None or refutes is not None:

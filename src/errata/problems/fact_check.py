@@ -221,8 +221,8 @@ def _balanced(cases: Sequence[EditCase], seed: str, notes: Counter[str]) -> Iter
     """The cases with as many claims of each kind as the rarest has."""
     places: dict[str, list[tuple[int, int]]] = {kind: [] for kind in (kinds.SUPPORTED, kinds.REFUTED, kinds.UNDECIDED)}
     for at, case in enumerate(cases):
-        every: tuple[Labelled | Unlabelled, ...] = (*case.in_scope, *case.out_of_scope)
-        for i, one in enumerate(every):
+        claims: tuple[Labelled | Unlabelled, ...] = (*case.in_scope, *case.out_of_scope)
+        for i, one in enumerate(claims):
             places[one.kind].append((at, i))
     rarest = min(map(len, places.values()))
     notes["claims dropped: of a commoner label"] = sum(map(len, places.values())) - rarest * len(places)
