@@ -5,11 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from errata.errors import ConfigError
 from errata.experiments.reuse import BASES, REUSE, serving, spread
 from errata.models.echo import EchoModel
 from errata.models.remote import RemoteModel
-from errata.models.untrained import untrained
 from lab import found, made_up, ran, rows_of
 
 
@@ -41,18 +39,3 @@ def test_the_spread_by_hand() -> None:
 def test_a_served_model_answers_as_it_does_itself() -> None:
     with serving(EchoModel({"a?": "b"})) as url, RemoteModel(url, model="echo") as remote:
         assert remote.generate(["a?", "Grüße"]) == ["b", "Grüße"]
-
-
-@pytest.mark.parametrize(("shape", "kind"), [("t5", "seq2seq"), ("gpt2", "causal"), ("untrained:bart", "seq2seq")])
-def test_an_untrained_model_says_the_same_each_time(shape: str, kind: str) -> None:
-    asked = ["What is the capital of France?", "Who wrote Emma?"]
-    model = untrained(shape)
-    said = model.generate(asked)
-    assert model.kind == kind
-    assert said == untrained(shape).generate(asked)
-    assert len(set(said)) == 2
-
-
-def test_an_untrained_model_of_no_known_shape() -> None:
-    with pytest.raises(ConfigError, match="no untrained model 'gpt9'"):
-        untrained("gpt9")
