@@ -114,8 +114,6 @@ def _evaluated(
         asked = loaded(problem, setting.data, setting.seed, every=edits is not None)
     if crowd is not None and isinstance(asked, Problem):
         asked = crowded(asked, crowd(asked))
-    accepted = inspect.signature(evaluate_problem).parameters
-    later: dict[str, Any] = {"components": components, "seeds": 1 if crowd is not None else setting.seeds}
     report = evaluate_problem(
         asked,
         scope=open_scope(parts.scope),
@@ -127,7 +125,8 @@ def _evaluated(
         rows=rows,
         data=setting.data,
         progress=progress,
-        **{key: value for key, value in later.items() if key in accepted},
+        components=components,
+        seeds=1 if crowd is not None else setting.seeds,
     )
     return {**report.to_json(), "at_once": "all" if edits is None else edits, "details": report.details}
 

@@ -57,7 +57,7 @@ PRESETS: Mapping[str, Mapping[str, Parts]] = {
     PAPER: {
         "qa": Parts("google/t5-large-ssm-nq", "paper-qa-scope", "paper-qa-counterfactual", 10),
         "qa_hard": Parts("google/t5-large-ssm-nq", "paper-qa_hard-scope", "paper-qa_hard-counterfactual", 10),
-        "fact_check": Parts("paper-fc", "paper-fact_check-scope", "paper-fact_check-counterfactual", 10),
+        "fact_check": Parts("fc:bert-base-uncased", "paper-fact_check-scope", "paper-fact_check-counterfactual", 10),
         "sentiment": Parts(
             "facebook/blenderbot_small-90M", "paper-sentiment-scope", "paper-sentiment-counterfactual", 5
         ),
@@ -161,10 +161,10 @@ def find(name: str, runs: Path, *, make: str = "") -> Found:
 
 def _make(name: str, runs: Path) -> str:
     """The command that makes a part: "paper-qa-scope" is the scope classifier of QA in the preset "paper"."""
-    words = name.split("-")
-    paper = words[0] == "paper"
-    said = " ".join(reversed(words[1:] if paper else words))
-    return f"errata train {said}{' --preset paper' if paper else ''} --out {runs / name}"
+    if name in zoo.TRAINED_BY:
+        return zoo.TRAINED_BY[name]
+    preset, *said = name.split("-")
+    return f"errata train {' '.join(reversed(said))} --preset {preset} --out {runs / name}"
 
 
 def folder_hash(folder: Path) -> str:

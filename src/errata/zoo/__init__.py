@@ -12,7 +12,7 @@ from errata.errors import ModelError
 
 _HERE = Path(__file__).parent
 _CONFIG = "config.json"
-_TRAINED_BY = {
+TRAINED_BY = {
     "mini": "errata train base",
     "dual": "errata train scope",
     "pair": "errata train counterfactual",
@@ -48,5 +48,5 @@ def path(name: str) -> Path:
     if name in found:
         return _HERE / name
     known = ", ".join(found) or "none"
-    command = _TRAINED_BY.get(name, " | ".join(sorted(set(_TRAINED_BY.values()))))
+    command = TRAINED_BY.get(name, " | ".join(sorted(set(TRAINED_BY.values()))))
     raise ModelError(f"no trained part {name!r} is installed here (there are: {known}); make it with: {command}")
