@@ -19,8 +19,8 @@ def test_table_3_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     outcome = ran(TABLE_3, setting, tmp_path / "results")
     assert (outcome.cells["ran"], outcome.cells["missing"]) == (3, 1)
     assert outcome.why["sentiment"] == (
-        f"chat: not trained: run `errata train chat --out {tmp_path}/runs/chat`; "
-        f"dialogue: not trained: run `errata train dialogue --out {tmp_path}/runs/dialogue`"
+        "chat: not trained: run `errata train base sentiment --install`; "
+        "dialogue: not trained: run `errata train counterfactual sentiment --install`"
     )
     page = (tmp_path / "results" / "table3" / "table3.md").read_text()
     qa, hard, _, sentiment = rows_of(page)
