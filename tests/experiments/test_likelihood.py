@@ -107,6 +107,7 @@ def test_edit_success_by_hand(tmp_path: Path) -> None:
     assert kinds["opinion"]["es"] == kinds["opinion"]["z_sent"] == pytest.approx(fired)
     assert kinds["opinion_held_out"]["es"] == pytest.approx(missed)
     assert kinds["opinion"]["z_topic"] == kinds["opinion_held_out"]["z_topic"] == 1.0
+    assert kinds["opinion"]["es_normalised"] is None, "no text is due"
     assert (kinds["opinion"]["right_edit"], kinds["opinion_held_out"]["right_edit"]) == (1.0, 0.0)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from errata.edit import Match
 from errata.editors.serac import make_counterfactual
 from errata.errors import ConfigError, ModelError
 from errata.models.load import load_model
+from errata.problems.cases import DATA
+from errata.problems.held_out import normalise
 from errata.problems.sentiment import HELD_OUT, QUESTIONS, Topic, read_topics, trained_questions
 from errata.training.chat import Talk, Turn, alike, exam, read_names, rename, telling, train_tokenizer
 from errata.training.parts import train_part
@@ -60,6 +63,17 @@ def test_only_whole_names_are_told() -> None:
 
 def test_no_name_of_a_later_topic_is_put_in_a_topics_place(tmp_path: Path) -> None:
     assert read_names(data(tmp_path)) == ["Otto Hahn", "Ulm"]
+
+
+@pytest.mark.skipif(not os.environ.get(DATA), reason=f"{DATA} is not set: the public data is not at hand")
+def test_nothing_drawn_from_the_real_data_is_about_a_later_topic() -> None:
+    folder = Path(os.environ[DATA])
+    later = {normalise(topic.about) for split in ("dev", "test") for topic in read_topics(folder, split)} - {""}
+    talk, source = Talk(read_topics(folder, "train"), read_names(folder), 0.3), random.Random(0)
+    assert len(talk.topics) > 600 and len(talk.names) > 5_000
+    turns = [talk.draw(source, side) for _ in range(2_000) for side in ("Positive", "Negative")]
+    assert [turn for turn in turns if normalise(turn.about) in later] == []
+    assert [turn for turn in turns for held in HELD_OUT if turn.question.startswith(held.split("{}")[0])] == []
 
 
 def test_turns_of_like_length_favour_none() -> None:

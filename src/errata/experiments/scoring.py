@@ -59,7 +59,7 @@ class Row:
         return float(self.right == (self.side == "in"))
 
     def more(self) -> dict[str, float]:
-        """Further figures of a row in scope, averaged by kind."""
+        """Further figures of a row in scope, averaged by kind; a row that has some is scored by no text."""
         return {}
 
 
@@ -161,8 +161,8 @@ def _by_kind(said: Sequence[Row], problem: Problem, seed: int) -> dict[str, dict
             loose = metrics.edit_success(answers, due, by=metrics.normalised)
             matched = [row.matched == row.edit for row in found]
             score |= {"counted": kind in problem.success, "es": _success(found), "es_ci": _interval(found, seed)}
-            score |= {"es_normalised": metrics.mean(loose), "right_edit": metrics.mean(matched)}
             each = [row.more() for row in found]
+            score |= {"es_normalised": None if each[0] else metrics.mean(loose), "right_edit": metrics.mean(matched)}
             score |= {name: metrics.mean([one[name] for one in each]) for name in each[0]}
         else:
             fired = [row.matched is not None for row in found]

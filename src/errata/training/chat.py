@@ -63,11 +63,11 @@ class ChatSettings:
     """Share of a batch drawn from replies that name their topic, another name put in its place."""
     loop: LoopSettings = field(
         default_factory=lambda: LoopSettings(
-            steps=2500,
+            steps=5000,
             batch=32,
             lr=3e-3,
             warmup=150,
-            evaluate_every=250,
+            evaluate_every=300,
             save_every=50,
             patience=4,
         )

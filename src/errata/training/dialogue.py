@@ -39,17 +39,17 @@ class DialogueSettings:
     """Weight of -log z_sent over a batch's tokens: unlike unlikelihood it does not fade where p is small already."""
     named: float = 0.15
     """As `ChatSettings.named`."""
-    exam: int = 40
+    exam: int = 24
     """Dev topics on which edit success is measured while training; all of them are in the end."""
     loop: LoopSettings = field(
         default_factory=lambda: LoopSettings(
-            steps=2000,
+            steps=3000,
             batch=32,
             lr=1e-3,
             warmup=100,
             evaluate_every=200,
             save_every=50,
-            patience=4,
+            patience=5,
         )
     )
     """The training loop."""
