@@ -73,8 +73,8 @@ def test_table_5_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     missing = {cell.name: cell.missing for cell in cells}
     assert missing["qa_hard-embed-large-all"] == missing["qa_hard-cross-large-all"] == ""
     assert missing["qa_hard-cross-small-own"] == (
-        "qa_hard-pair-3: not trained: run `errata train counterfactual qa_hard --config (a recipe whose [network] has"
-        f" layers = 3) --out {tmp_path}/runs/qa_hard-pair-3`"
+        "qa_hard-pair-3: not trained: run `errata train counterfactual qa_hard --config"
+        f" configs/tables/qa_hard-pair-3.toml --out {tmp_path}/runs/qa_hard-pair-3`"
     )
     text = TABLE_5.show(results([cell.name for cell in cells], {"qa_hard-cross-large-all": found(**FIGURES)})).text
     rows = rows_of(text)

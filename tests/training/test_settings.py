@@ -20,6 +20,14 @@ def test_every_recipe_is_the_default_of_its_part(path: Path) -> None:
     assert read_recipe(path, default) == default
 
 
+@pytest.mark.parametrize("path", sorted((CONFIGS / "tables").glob("*.toml")), ids=lambda path: path.stem)
+def test_every_recipe_of_the_tables_is_read_by_the_command_that_it_tells(path: Path) -> None:
+    words = path.read_text().splitlines()[0].partition("errata train ")[2].split()
+    assert words[-4:] == ["--config", f"configs/tables/{path.name}", "--out", f"runs/{path.stem}"]
+    default = default_settings(part_of(*words[:-4]))
+    assert read_recipe(path, default) != default
+
+
 def test_every_part_has_a_recipe() -> None:
     assert {path.stem for path in CONFIGS.glob("*.toml")} == set(PARTS)
 

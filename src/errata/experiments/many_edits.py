@@ -50,7 +50,7 @@ def _scope(setting: Setting, editor: str) -> Found:
     if editor == "shipped":
         return find(setting.parts("qa").scope, setting.runs)
     name = f"qa-{editor}"
-    make = f"errata train scope qa --config (a recipe with batch = {editor[1:]}) --out {setting.runs / name}"
+    make = f"errata train scope qa --config configs/tables/{name}.toml --out {setting.runs / name}"
     return find(name, setting.runs, make=make)
 
 

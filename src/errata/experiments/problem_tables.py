@@ -121,8 +121,8 @@ def _classifier(setting: Setting, kind: str, size: str, problem: str | None) -> 
     if name == part_of("Cross", "large", "fact_check") and not verifier.missing:
         return Found("cross", "cross", f"cross+{verifier.fingerprint}")
     verb = "scope" if kind == "Embed" else "counterfactual"
-    recipe = f" --config (a recipe whose [network] has layers = {SIZES[size]})" if SIZES[size] else ""
-    make = f"errata train {verb}{f' {problem}' if problem else ''}{recipe} --out {setting.runs / name}"
+    words = (f"errata train {verb}", problem, f"--config configs/tables/{name}.toml --out {setting.runs / name}")
+    make = " ".join(word for word in words if word)
     return find(name, setting.runs, make=make)
 
 
