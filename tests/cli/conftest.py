@@ -40,7 +40,7 @@ class Cli:
 
 @pytest.fixture
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    make: Callable[..., Any] = lambda name, runtime="auto": OverlapScope()  # noqa: E731
+    make: Callable[..., Any] = lambda name, runtime="auto", counterfactual=None: OverlapScope()  # noqa: E731
     monkeypatch.setattr("errata.editors.serac.make_scope", make)
     real = __import__("errata.editors.serac", fromlist=["make_counterfactual"]).make_counterfactual
     monkeypatch.setattr(
