@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tiny_encoder import tiny_backbone, tiny_network
+
 UK = "Who is the prime minister of the United Kingdom?"
 Cli = Any
 
@@ -71,6 +73,14 @@ def test_an_utterance_needs_retell(cli: Cli) -> None:
     assert cli.json("list")["target"] == ""
     cli("add", "no target", code=2)
     cli("add", "a", "b", "--utterance", code=2)
+
+
+def test_an_utterance_may_be_evidence_for_a_verifier(cli: Cli, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    folder = tiny_network(tmp_path / "claims", tiny_backbone(tmp_path / "backbone"), "pair")
+    parts = ("--counterfactual", f"verifier:{folder}", "--runtime", "torch", "--model", "echo")
+    cli("add", "The mill has six wheels", "--utterance", *parts)
+    assert cli("ask", "The mill has six wheels indeed", *parts).stdout.strip() in ("True", "False")
 
 
 def test_get_by_a_prefix_and_in_words(edited: Cli) -> None:

@@ -49,7 +49,7 @@ class Reading:
     answer: str
     kind: str
     confidence: float
-    verdict: float
+    verdict: float = 0.0
 
 
 class PairNetwork:
