@@ -13,6 +13,7 @@ import pytest
 from errata.edit import Edit, Match
 from errata.errors import UnsupportedModel
 from errata.experiments.evaluate import KEYS, Report, evaluate_problem
+from errata.experiments.likelihood import LikelihoodRow, pooled
 from errata.experiments.rows import read_rows
 from errata.models.echo import EchoModel
 from errata.problems.cases import EditCase, Labelled, Problem, Replies, Unlabelled
@@ -163,3 +164,17 @@ def test_parts_without_comparable_likelihoods_are_refused(tmp_path: Path, parts:
     with pytest.raises(UnsupportedModel, match=said):
         evaluated(tmp_path, **parts)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_pooled_figure_averages_likelihoods_before_it_takes_equation_6() -> None:
+    def row(batch: int, right: float, wrong: float, base: float) -> LikelihoodRow:
+        return LikelihoodRow(
+            "in", "opinion", False, "x", None, None, "e", "e", 0.9, "e", True, batch=batch,
+            log_right=right, log_wrong=wrong, log_base=base,
+        )  # fmt: skip
+
+    rows = [row(0, -1.0, -9.0, -2.0), row(0, -3.0, -3.0, -2.0), row(1, -2.0, -2.0, -1.0)]
+    first = 1 / (1 + math.exp(-4.0))  # right -2, wrong -6, base -2
+    second = 0.5 * math.exp(-1.0)
+    assert pooled(rows) == pytest.approx((first + second) / 2)
+    assert pooled([]) is None

@@ -344,6 +344,7 @@ def _told(said: Sequence[Row], problem: Problem, asker: Asker) -> dict[str, Any]
     inside, outside = counted(said, problem)
     return {
         "by_seed": by_seed(said, problem),
+        "es_pooled": likelihood.pooled(inside),
         "distinct_in": len({compared(row.input) for row in inside}),
         "distinct_out": len({compared(row.input) for row in outside}),
         "misses_checked": asker.checked,

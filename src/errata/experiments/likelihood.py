@@ -146,6 +146,24 @@ def _out_rows(subject: Serac, part: Sequence[Outside]) -> Iterator[Row]:
         yield LikelihoodRow("out", one.kind, one.hard, one.text, before, after, edit, *told, right=gap == 0, kl=gap)
 
 
+def pooled(said: Sequence[Row]) -> float | None:
+    """Edit success as SERAC's released code has it: likelihoods averaged over a batch first, then Equation 6.
+
+    The inputs of a batch weigh alike here (the code pools their tokens); the figure is the mean over batches. None
+    where no row was scored by likelihoods. One edit's large margin makes up for another's small one, so it is the
+    higher of the two figures.
+    """
+    batches: dict[tuple[int, int], list[tuple[float, float, float]]] = {}
+    for row in said:
+        if isinstance(row, LikelihoodRow) and None not in (row.log_right, row.log_wrong, row.log_base):
+            one = (row.log_right or 0.0, row.log_wrong or 0.0, row.log_base or 0.0)
+            batches.setdefault((row.seed, row.batch), []).append(one)
+    if not batches:
+        return None
+    right, wrong, base = zip(*(np.mean(rows, axis=0) for rows in batches.values()), strict=True)
+    return float(metrics.es_sent(right, wrong, base).mean())
+
+
 def divergence(subject: Serac, text: str, edit: Edit, replies: Sequence[str]) -> float:
     """KL(base || counterfactual under the edit) per token of the reference replies (SERAC, Equation 7), in nats.
 
