@@ -84,6 +84,7 @@ def test_dev_figures_by_hand(data: Path) -> None:
     assert (figures["dev hard"], figures["dev easy"]) == (0.0, 1.0)
     assert figures["balance"] == pytest.approx(1 / 6)
     assert made.inside().tolist() == [True, True, True, False, False]
+    assert made.hard_or_inside().tolist() == [True, True, True, True, False]
 
 
 def test_truth_is_true_against_false() -> None:

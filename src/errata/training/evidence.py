@@ -150,6 +150,10 @@ class EvidenceDev:
         figures["balance"] = (figures["dev both"] + figures["dev hard"]) / 2
         return figures
 
+    def hard_or_inside(self) -> NDArray[np.bool_]:
+        """The pairs that calibration looks at: claims of other pages are told apart at any threshold."""
+        return np.array(self.labels) != "easy"
+
     def inside(self) -> NDArray[np.bool_]:
         """Which pairs are in scope."""
         return np.isin(np.array(self.labels), ("true", "false"))

@@ -421,5 +421,6 @@ def _train_evidence(
         evaluate=lambda network: dev.figures(*scores(network)), better="balance" if pair else "scope",
     )  # fmt: skip
     odds, truth = scores(module)
-    calibration = calibrated(odds, dev.inside(), None if pair else module)
+    told = dev.hard_or_inside()
+    calibration = calibrated(odds[told], dev.inside()[told], None if pair else module)
     return calibration, dev.figures(odds, truth)
