@@ -22,7 +22,7 @@ def resolve(name: str | Path, *, revision: str | None = None) -> Path:
     """
     if Path(name).is_dir():
         return Path(name)
-    if str(name) in zoo.names() or str(name) in zoo.BUILT_HERE:
+    if str(name) in zoo.names() or str(name) in zoo.TRAINED_BY:
         return zoo.path(str(name))
     if str(name).count("/") != 1:
         raise ModelError(

@@ -22,8 +22,6 @@ TRAINED_BY = {
     "dialogue": "errata train counterfactual sentiment --install",
 }
 """The command that makes each part anew."""
-BUILT_HERE = frozenset({"chat", "dialogue"})
-"""Parts that do not ship: they are made by their commands, from the public data, and installed beside the others."""
 
 
 def names() -> list[str]:
