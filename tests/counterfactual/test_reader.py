@@ -10,6 +10,7 @@ from errata.counterfactual.reader import Reader
 from errata.edit import Edit, Match
 from errata.errors import EditError, UnsupportedEdit
 from errata.models.echo import EchoModel
+from errata.models.pair import SAID
 from tiny_encoder import tiny_backbone, tiny_network
 
 
@@ -23,7 +24,7 @@ def test_every_answer_is_part_of_the_edit_or_a_verdict(reader: Reader) -> None:
     edit = Edit(prompt="What is the capital of France?", target="Paris")
     inputs = ["who is it", "the capital is paris", "what is france the capital of"]
     answers = reader.respond(inputs, [Match(edit, 1.0)] * 3, EchoModel())
-    assert all(answer in ("True", "False") or answer in edit.prompt or answer in edit.target for answer in answers)
+    assert all(answer in SAID.values() or answer in edit.prompt or answer in edit.target for answer in answers)
 
 
 def test_an_edit_without_target_is_refused_with_a_way_out(reader: Reader) -> None:

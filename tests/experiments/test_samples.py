@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from errata import zoo
 from errata.edit import Candidate, Match
 from errata.experiments.parts import Parts
 from errata.experiments.samples import SAMPLES, met
@@ -53,5 +54,6 @@ def test_a_topic_that_was_trained_on_is_refused(tmp_path: Path, monkeypatch: pyt
 
 
 def test_parts_that_are_not_trained_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zoo, "names", lambda: ["dual", "pair"])
     setting = made_up(monkeypatch, tmp_path, sentiment=Parts("chat", "cascade", "dialogue", 5))
     assert ran(SAMPLES, setting, tmp_path / "results").cells["missing"] == 2

@@ -92,7 +92,7 @@ def test_one_command_trains_it_with_its_card(tmp_path: Path) -> None:
     recipe = tmp_path / "r.toml"
     recipe.write_text(
         f'[network]\nbackbone = "{tiny_backbone(tmp_path / "backbone")}"\nrank = 2\n'
-        "[loop]\nsteps = 60\nbatch = 16\nlr = 2e-2\nwarmup = 5\n"
+        '[loop]\nsteps = 60\nbatch = 16\nlr = 2e-2\nwarmup = 5\nprecision = "no"\n'
     )
     figures = train_part("base", "fact_check", config=recipe, out=tmp_path / "run", data=data)
     assert figures["claims"] + figures["dev claims"] == 120
