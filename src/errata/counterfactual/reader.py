@@ -1,4 +1,4 @@
-"""The reader: reads edit and input together and answers with a span of the edit, or True, or False.
+"""The reader: reads edit and input together and answers with a span of the edit, a verdict, or yes or no.
 
 It says nothing that the edit does not say, in the edit's own spelling. It needs an edit with a target; a free
 utterance is for `retell`.

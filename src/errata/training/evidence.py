@@ -152,7 +152,7 @@ class EvidenceDev:
 
     def hard_or_inside(self) -> NDArray[np.bool_]:
         """The pairs that calibration looks at: claims of other pages are told apart at any threshold."""
-        return np.array(self.labels) != "easy"
+        return np.isin(np.array(self.labels), ("true", "false", "hard"))
 
     def inside(self) -> NDArray[np.bool_]:
         """Which pairs are in scope."""
