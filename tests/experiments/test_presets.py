@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -91,7 +92,6 @@ def test_wrong_names_are_refused() -> None:
 
 
 def test_a_classifier_of_claims(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("errata.models.classifier")
     folder = tiny.tiny_bert_classifier(tmp_path / "bert")
     monkeypatch.setitem(BASES, "bert-fever", Base(str(folder), kind="claims"))
     said = preset_model("paper", "fact_check").generate(["hello world", "true"])
@@ -99,7 +99,13 @@ def test_a_classifier_of_claims(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_base_without_its_classifier_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the loader is not there, and where the checkpoint is a bare BERT, as published."""
-    monkeypatch.setitem(BASES, "bert-fever", replace(BASES["bert-fever"], name=str(tmp_path)))
-    with pytest.raises(ModelError, match=r"no loader for classifiers of claims|fine-tune it on FEVER"):
-        load_base("bert-fever")
+    """Nothing there, and an encoder whose labels say nothing, as a bare BERT's do."""
+    bare = tiny.tiny_bert_classifier(tmp_path / "bare")
+    config = json.loads((bare / "config.json").read_text())
+    labels = {"0": "LABEL_0", "1": "LABEL_1"}
+    config |= {"id2label": labels, "label2id": {label: int(at) for at, label in labels.items()}}
+    (bare / "config.json").write_text(json.dumps(config))
+    for folder in (tmp_path, bare):
+        monkeypatch.setitem(BASES, "bert-fever", replace(BASES["bert-fever"], name=str(folder), revision=None))
+        with pytest.raises(ModelError, match="fine-tune it on FEVER"):
+            load_base("bert-fever")

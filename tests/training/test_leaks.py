@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from errata.problems.cases import DATA
+from errata.problems.fact_check import load_fact_check
 from errata.problems.held_out import is_held_out, normalise
 from errata.problems.qa import load_qa
+from errata.training.evidence import EvidenceSources
 from errata.training.groups import Sources
 from errata.training.texts import read
 
@@ -110,3 +112,17 @@ def test_no_record_of_the_other_problems_test_files(sources: Sources) -> None:
     later = {normalise(row["ent"]) for name in ("dev", "test") for row in read(folder() / "convsent" / f"{name}.json")}
     assert later.isdisjoint(map(normalise, sources.topics))
     assert min(len(sources.counterfact), len(sources.topics)) > 500
+
+
+def test_no_evidence_or_claim_of_a_later_split_is_trained_on() -> None:
+    cases = EvidenceSources(folder()).cases
+    texts = {
+        normalise(text) for case in cases for one in case for text in (one.text, *(said for said, _ in one.claims))
+    }
+    pages = {one.page for case in cases for one in case}
+    for split in ("dev", "test"):
+        problem = load_fact_check(folder(), split=split, every=True)
+        asked = [one.text for case in problem.cases for one in (*case.in_scope, *case.out_of_scope)]
+        asked += [one.text for one in problem.shared] + [case.edit.prompt for case in problem.cases]
+        assert texts.isdisjoint(map(normalise, asked))
+        assert pages.isdisjoint(case.edit.meta["page_group"] for case in problem.cases)

@@ -382,7 +382,7 @@ def make_counterfactual(name: str | None, runtime: str = "auto") -> Counterfactu
     from errata.counterfactual.seq2seq import Seq2SeqCounterfactual
 
     if name == "dialogue":
-        folder = zoo.path("dialogue")
-        options: dict[str, Any] = {"max_new_tokens": 48, "batch_size": 64, "dtype": "float32"}  # as the base "chat" has
-        return Seq2SeqCounterfactual.from_pretrained(folder, name="dialogue", **options)
+        from errata.models.load import TALK
+
+        return Seq2SeqCounterfactual.from_pretrained(zoo.path("dialogue"), name="dialogue", **TALK)
     return Seq2SeqCounterfactual.from_pretrained(str(name))

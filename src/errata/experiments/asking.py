@@ -15,7 +15,7 @@ from errata import metrics
 from errata.edit import Decision, Edit, Match
 from errata.editors.serac import Serac
 from errata.experiments.forcing import Asked, Forcing
-from errata.experiments.scoring import Row
+from errata.experiments.scoring import Row, chunks, decided
 from errata.problems.cases import Labelled, Problem, Unlabelled
 
 log = logging.getLogger(__name__)
@@ -70,10 +70,10 @@ class Asker:
         outside: list[Outside] = [(case.edit.id, one) for case in part.cases for one in case.out_of_scope]
         outside += [(None, one) for one in part.shared]
         missed: list[str] = []
-        for labelled in _chunks(inside):
+        for labelled in chunks(inside, CHUNK):
             yield from self._inside(subject, labelled, part, number)
             self.told(len(labelled))
-        for unlabelled in _chunks(outside):
+        for unlabelled in chunks(outside, CHUNK):
             for row in self._outside(subject, unlabelled, part, number):
                 missed += [row.input] if row.matched is None else []
                 yield row
@@ -105,7 +105,7 @@ class Asker:
         for at, (own, one) in enumerate(chunk):
             yield Row(
                 "in", one.kind, one.hard, one.text, one.answer, answers[at].text, own.edit.id,
-                *_decided(answers[at].decision), right[at], number, self._seed, forced[at], given[at],
+                *decided(answers[at].decision), right[at], number, self._seed, forced[at], given[at],
             )  # fmt: skip
 
     def _outside(self, subject: Serac, chunk: Sequence[Outside], part: Problem, number: int) -> Iterator[Row]:
@@ -141,7 +141,7 @@ class Asker:
             unforced = right[at] if counted[at] and self.forcing.possible else None
             yield Row(
                 "out", one.kind, one.hard, one.text, bases[at], said[at], edit,
-                *_decided(decisions[at]), right[at], number, self._seed,
+                *decided(decisions[at]), right[at], number, self._seed,
                 unforced if asked[at] is None else forced[at], given[at],
             )  # fmt: skip
 
@@ -188,18 +188,6 @@ class Asker:
 
 def _fired(decision: Decision) -> Edit | None:
     return decision.match.edit if decision.match else None
-
-
-def _decided(decision: Decision) -> tuple[str | None, float | None, str | None]:
-    """What a row tells of a decision: which edit fired, the best score, the best edit."""
-    best = decision.nearest[0] if decision.nearest else None
-    fired = decision.match.edit.id if decision.match else None
-    return fired, best.score if best else None, best.edit.id if best else None
-
-
-def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    for begin in range(0, len(items), CHUNK):
-        yield items[begin : begin + CHUNK]
 
 
 def _spread(ask: Callable[[list[str]], Sequence[T]], texts: Sequence[str], wanted: Sequence[bool]) -> list[T | None]:

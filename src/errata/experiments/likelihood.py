@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from errata import metrics
 from errata.counterfactual import Counterfactual, OpenCounterfactual
-from errata.edit import Decision, Edit
+from errata.edit import Edit
 from errata.editors.serac import Serac
 from errata.errors import UnsupportedModel
-from errata.experiments.scoring import Row
+from errata.experiments.scoring import Row, chunks, decided
 from errata.models import Model, OpenModel
 from errata.problems.cases import Labelled, Problem, Replies, Unlabelled
 
@@ -31,7 +31,6 @@ MEANING = (
 """What `es` and `dd` are here, for a report's config."""
 REMEDY = "give a base and a counterfactual model made for it: model='chat', counterfactual='dialogue'"
 
-T = TypeVar("T")
 Inside = tuple[Edit, Replies, Labelled]
 Outside = tuple[str | None, Unlabelled]
 
@@ -104,10 +103,10 @@ def rows(subject: Serac, part: Problem, number: int, seed: int, tell: Callable[[
     inside = [(case.edit, case.replies, one) for case in part.cases if case.replies for one in case.in_scope]
     outside: list[Outside] = [(case.edit.id, one) for case in part.cases for one in case.out_of_scope]
     outside += [(None, one) for one in part.shared]
-    for labelled in _chunks(inside):
+    for labelled in chunks(inside, CHUNK):
         yield from (replace(row, batch=number, seed=seed) for row in _in_rows(subject, labelled))
         tell(len(labelled))
-    for unlabelled in _chunks(outside):
+    for unlabelled in chunks(outside, CHUNK):
         yield from (replace(row, batch=number, seed=seed) for row in _out_rows(subject, unlabelled))
         tell(len(unlabelled))
 
@@ -122,7 +121,7 @@ def _in_rows(subject: Serac, part: Sequence[Inside]) -> Iterator[Row]:
     sent, topic = metrics.z_sent(right, wrong), metrics.z_topic(right, base)
     for at, (edit, _, one) in enumerate(part):
         z_sent, z_topic = float(sent[at]), float(topic[at])
-        matched, score, nearest = _decided(answers[at].decision)
+        matched, score, nearest = decided(answers[at].decision)
         yield LikelihoodRow(
             "in", one.kind, one.hard, one.text, bases[at], answers[at].text, edit.id, matched, score, nearest,
             right=z_sent * z_topic >= 0.5, log_right=right[at], log_wrong=wrong[at], log_base=base[at], z_sent=z_sent,
@@ -137,7 +136,7 @@ def _out_rows(subject: Serac, part: Sequence[Outside]) -> Iterator[Row]:
     answers = iter(subject.generate(texts) if texts else [])
     bases = iter(subject.model.generate(texts) if texts else [])
     for (edit, one), decision in zip(part, decisions, strict=True):
-        told = _decided(decision)
+        told = decided(decision)
         if decision.match is None:
             yield LikelihoodRow("out", one.kind, one.hard, one.text, None, None, edit, *told, right=True, kl=0.0)
             continue
@@ -216,15 +215,3 @@ def _open_model(model: Model) -> TypeGuard[OpenModel]:
 
 def _open_counterfactual(model: Counterfactual) -> TypeGuard[OpenCounterfactual]:
     return all(hasattr(model, name) for name in ("tokenizer", "target_log_probs", "token_log_probs"))
-
-
-def _decided(decision: Decision) -> tuple[str | None, float | None, str | None]:
-    """What a row tells of a decision: which edit fired, the best score, the best edit."""
-    best = decision.nearest[0] if decision.nearest else None
-    fired = decision.match.edit.id if decision.match else None
-    return fired, best.score if best else None, best.edit.id if best else None
-
-
-def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    for begin in range(0, len(items), CHUNK):
-        yield items[begin : begin + CHUNK]

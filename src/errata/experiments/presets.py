@@ -123,5 +123,5 @@ def _claims(base: Base) -> Model:
     """A classifier of claims as a base model."""
     try:
         return ClaimClassifier.from_pretrained(base.name, revision=base.revision)
-    except ModelError as error:
+    except (ConfigError, ModelError) as error:  # nothing is there, or a head that was never trained
         raise ModelError(f"{error} ({base.note})") from error

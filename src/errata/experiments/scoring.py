@@ -5,12 +5,15 @@ Pure functions of rows; nothing is asked here.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from errata import metrics
+from errata.edit import Decision
 from errata.problems.cases import Problem
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,19 @@ class Row:
     def more(self) -> dict[str, float]:
         """Further figures of a row in scope, averaged by kind; a row that has some is scored by no text."""
         return {}
+
+
+def decided(decision: Decision) -> tuple[str | None, float | None, str | None]:
+    """What a row tells of a decision: which edit fired, the best score, the best edit."""
+    best = decision.nearest[0] if decision.nearest else None
+    fired = decision.match.edit.id if decision.match else None
+    return fired, best.score if best else None, best.edit.id if best else None
+
+
+def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """The items, so many at a time."""
+    for begin in range(0, len(items), size):
+        yield items[begin : begin + size]
 
 
 def scores(said: Sequence[Row], problem: Problem, seed: int, note: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ NAMES = ("mini", "fc", "chat", "echo")
 """Names with a meaning of their own; a folder called so is meant by ./mini."""
 CLAIMS = "fc:"
 """Before a folder or a hub id: a classifier of claims, which answers "True" or "False" and not with its label."""
-_TALK = {"max_new_tokens": 48, "batch_size": 64, "dtype": "float32"}
+TALK: Mapping[str, Any] = {"max_new_tokens": 48, "batch_size": 64, "dtype": "float32"}
 """Replies are longer than answers; the weights are kept in float16, too coarse for likelihoods."""
 
 
@@ -60,7 +60,7 @@ def load_model(name: str, **options: Any) -> Model:
     if name == "mini":
         return _call(LocalModel.from_pretrained, name, {"name": "mini", **options}, _mini())
     if name == "chat":
-        return _call(LocalModel.from_pretrained, name, {"name": "chat", **_TALK, **options}, zoo.path("chat"))
+        return _call(LocalModel.from_pretrained, name, {"name": "chat", **TALK, **options}, zoo.path("chat"))
     return _call(LocalModel.from_pretrained, name, options, name)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errata.problems.fact_check import UNDECIDED, load_fact_check, page, read_fever_symmetric
-from errata.problems.held_out import normalise
+from errata.problems.held_out import normalise, runs
 from errata.training.groups import AnswerKind, Group, Inside
 from errata.training.texts import TRUE_FALSE, read
 
@@ -50,9 +50,12 @@ class EvidenceSources:
             for row in read(data / "vitaminc" / f"{name}.jsonl"):
                 pages.add(page(row))
                 tested |= {normalise(row["claim"]), normalise(row["evidence"])}
+        parts = {run for name in pages for run in runs(name.split())} | pages
         cases: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
         for row in _records(data):
-            if row["page"] in pages or not tested.isdisjoint((normalise(row["claim"]), normalise(row["evidence"]))):
+            if _near(row["page"], pages, parts) or not tested.isdisjoint(
+                (normalise(row["claim"]), normalise(row["evidence"]))
+            ):
                 continue
             cases[row["case"]][row["evidence"]].append(row)
         self.cases = [
@@ -85,6 +88,17 @@ class EvidenceSources:
             if other.page != evidence.page:
                 outside.append(source.choice(other.claims)[0])
         return Group(evidence.text, "", tuple(inside), tuple(outside), "evidence", evidence.page)
+
+
+def _near(name: str, pages: Container[str], parts: Container[str]) -> bool:
+    """Whether a page is one of these, or one's name is part of the other's (`load_fact_check` groups such pages).
+
+    Args:
+        name: the page's.
+        pages: names.
+        parts: every run of words in them.
+    """
+    return name in parts or any(run in pages for run in runs(name.split()))
 
 
 def _records(data: Path) -> Iterable[dict[str, str]]:

@@ -17,12 +17,12 @@ from errata.edit import Edit, Match
 from errata.errors import ConfigError
 from errata.models import Model
 from errata.models.echo import EchoModel
+from errata.models.pair import SAID
+from errata.models.saving import resolve
 from errata.training.groups import SHARES, Group, Inside, Sources
 from errata.training.loop import LoopSettings, train
 from errata.training.texts import read
 
-SAID: Mapping[str, str] = {"true": "True", "false": "False", "yes": "Yes", "no": "No"}
-"""What is written for the kinds of answers that are no span of the edit."""
 Triple = tuple[str, Edit, str]
 
 
@@ -96,11 +96,8 @@ def train_seq2seq(settings: Seq2SeqSettings, folder: Path, data: Path) -> Mappin
     Raises:
         ModelError: the model to start from cannot be loaded.
     """
-    from errata import zoo
-
-    start = str(zoo.path(settings.start)) if settings.start in zoo.names() else settings.start
     model = Seq2SeqCounterfactual.from_pretrained(
-        start, separator=settings.separator, device="cpu", dtype="float32", batch_size=64
+        resolve(settings.start), separator=settings.separator, device="cpu", dtype="float32", batch_size=64
     )
     model.model.module.requires_grad_(True)
     sources = Sources(data, seed=settings.loop.seed, problem=settings.problem)
