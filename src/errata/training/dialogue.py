@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+POOLED = 4
+"""Replies of one sentiment whose tokens are pooled to be told from as many of the other; a topic has about ten."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DialogueSettings:
     """What the counterfactual model starts from, and how hard wrong replies are pushed away."""
@@ -36,7 +40,7 @@ class DialogueSettings:
     unlikelihood: float = 1.0
     """Weight of -log(1 - p) of wrong replies' tokens beside -log p of right replies'."""
     contrast: float = 1.0
-    """Weight of -log z_sent over a batch's tokens: unlike unlikelihood it does not fade where p is small already."""
+    """Weight of -log z_sent of a few replies: unlike unlikelihood it does not fade where p is small already."""
     named: float = 0.15
     """As `ChatSettings.named`."""
     exam: int = 24
@@ -71,21 +75,26 @@ def sentiment_losses(
 
     Args:
         right: (logits of shape (tokens, vocabulary), token ids) of replies of the sentiment demanded.
-        wrong: the same of replies of the other.
+        wrong: the same of replies of the other, in the same order of sentiments.
 
     Returns:
         "nll", -log p of right tokens, and "unlikelihood", -log(1 - p) of wrong tokens (Li et al., 2020), both summed
-        over a reply's tokens, averaged over replies and told per `TYPICAL` tokens; "contrast", -log z_sent with the
-        batch's tokens pooled.
+        over a reply's tokens, averaged over replies and told per `TYPICAL` tokens; "contrast", -log z_sent of
+        `POOLED` replies each, averaged: with the whole batch's tokens pooled, a sentiment whose wrong replies are
+        easily told would make up for the other, and neither would learn more.
     """
     import torch
 
     good, bad = _chosen(right), _chosen(wrong)
     room = torch.log1p(-bad.exp().clamp(max=1 - 1e-6))
+    gaps = [
+        _chosen(wrong[begin : begin + POOLED]).mean() - _chosen(right[begin : begin + POOLED]).mean()
+        for begin in range(0, min(len(right), len(wrong)), POOLED)
+    ]
     return {
         "nll": -good.sum() / (len(right) * TYPICAL),
         "unlikelihood": -room.sum() / (len(wrong) * TYPICAL),
-        "contrast": torch.nn.functional.softplus(bad.mean() - good.mean()),
+        "contrast": torch.nn.functional.softplus(torch.stack(gaps)).mean(),
     }
 
 

@@ -2,7 +2,9 @@
 
 All of VitaminC's training records are used, the synthetic ones too, and FEVER-Symmetric's; pages and claims that a dev
 or test file holds are left out. The versions of one case come into one batch, since they differ in the one fact that
-decides (contrastive evidence; Schuster et al., 2021).
+decides (contrastive evidence; Schuster et al., 2021). Out of scope, one claim of another page teaches little: what is
+hard are claims that the annotators left open, drawn more often than they are common, and claims of the same page
+that rest on another sentence.
 """
 
 from __future__ import annotations
@@ -25,6 +27,12 @@ from errata.training.texts import TRUE_FALSE, read
 KIND: Mapping[str, AnswerKind] = {"SUPPORTS": "true", "REFUTES": "false"}
 CLAIMS = 3
 """Claims of one piece of evidence in a group."""
+OPEN = 0.3
+"""Share of cases drawn from those with a claim that the evidence leaves open; one in three has one anyway."""
+ELSEWHERE, STRANGE = 0.4, 0.2
+"""Shares of groups with a claim that rests on another sentence of the page, and with a claim of any other page."""
+ALIKE = 0.3
+"""Share of words in common from which on two sentences of a page may tell the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +73,17 @@ class EvidenceSources:
             ]
             for found in cases.values()
         ]
+        self.open = [case for case in self.cases if any(label == UNDECIDED for one in case for _, label in one.claims)]
+        self.by_page: dict[str, list[Evidence]] = defaultdict(list)
+        for case in self.cases:
+            for one in case:
+                self.by_page[one.page].append(one)
 
     def batch(self, source: random.Random, count: int) -> list[Group]:
         """Groups that are trained on together: all versions of some cases, until there are `count`."""
         groups: list[Group] = []
         while len(groups) < count:
-            versions = source.choice(self.cases)
+            versions = source.choice(self.open if source.random() < OPEN else self.cases)
             for evidence in source.sample(versions, min(2, len(versions))):
                 groups.append(self._group(evidence, source))
         return groups[:count]
@@ -83,11 +96,21 @@ class EvidenceSources:
                 outside.append(text)
             else:
                 inside.append(Inside(text, KIND[label]))
-        if source.random() < 0.5:
+        if source.random() < ELSEWHERE:
+            other = source.choice(self.by_page[evidence.page])
+            if alike(other.text, evidence.text) < ALIKE:
+                outside.append(source.choice(other.claims)[0])
+        if source.random() < STRANGE:
             other = source.choice(source.choice(self.cases))
             if other.page != evidence.page:
                 outside.append(source.choice(other.claims)[0])
         return Group(evidence.text, "", tuple(inside), tuple(outside), "evidence", evidence.page)
+
+
+def alike(one: str, other: str) -> float:
+    """Words that two texts share, as a part of all words in them (Jaccard)."""
+    words, others = set(normalise(one).split()), set(normalise(other).split())
+    return len(words & others) / max(1, len(words | others))
 
 
 def _near(name: str, pages: Container[str], parts: Container[str]) -> bool:
