@@ -75,6 +75,24 @@ def test_every_cell_has_its_figures_rows_and_what_they_depend_on(tmp_path: Path)
     ]
 
 
+@pytest.mark.parametrize(
+    ("setting", "limit"),
+    [(Setting(), 7), (Setting(limit=3), 3), (Setting(full=True), None), (Setting(limit=3, full=True), 3)],
+)
+def test_an_experiment_takes_its_own_sample_where_no_limit_is_named(
+    setting: Setting, limit: int | None, tmp_path: Path
+) -> None:
+    asked: list[int | None] = []
+
+    def cells(one: Setting) -> list[Cell]:
+        asked.append(one.limit)
+        return []
+
+    run_experiment(Experiment("lab", "A lab", cells, lambda _: Shown(""), 7), setting, tmp_path, lambda *told: None)
+    assert asked == [limit]
+    assert (f"limit {limit}" in (tmp_path / "lab" / "lab.md").read_text()) == (limit is not None)
+
+
 def test_what_is_done_is_not_run_again(tmp_path: Path) -> None:
     lab = Lab("one", "two")
     first = lab.run(tmp_path)

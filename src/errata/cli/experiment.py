@@ -37,7 +37,9 @@ PRESETS = ("mini", "paper")
               help="The shipped parts, or models of the paper's kinds.")  # fmt: skip
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="How many seeds are pooled.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The first of them.")
-@click.option("--limit", type=click.IntRange(min=1), default=None, help="At most so many inputs of each kind.")
+@click.option("--limit", type=click.IntRange(min=1), default=None,
+              help="At most so many inputs of each kind; where none is named, comparisons take 500.")  # fmt: skip
+@click.option("--full", is_flag=True, help="Ask every input, in comparisons too.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("results"), show_default=True,
               help="Folder of the results.")  # fmt: skip
 @click.option("--runs", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,

@@ -13,7 +13,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -85,12 +85,14 @@ class Experiment:
         title: one line.
         cells: what is run, given a setting.
         show: makes tables and plots of the results, by the cells' names in their order.
+        sample: inputs of each kind that are asked where the setting names no limit; None asks all.
     """
 
     name: str
     title: str
     cells: Callable[[Setting], Sequence[Cell]]
     show: Callable[[Mapping[str, Result]], Shown]
+    sample: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +136,8 @@ def run_experiment(experiment: Experiment, setting: Setting, out: Path, progress
         (folder / "cells").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"results cannot be written to {folder}: {error.strerror}", key="out") from error
+    if setting.limit is None and not setting.full:
+        setting = replace(setting, limit=experiment.sample)
     cells = list(experiment.cells(setting))
     results: dict[str, Result] = {}
     for at, cell in enumerate(cells):

@@ -17,7 +17,7 @@ from errata.experiments.experiment import Cell, Experiment, Result, Shown
 from errata.experiments.measuring import evaluation, trio
 from errata.experiments.parts import Found, Setting, find
 from errata.experiments.plots import Line, Point, line_plot
-from errata.experiments.problem_tables import not_measured
+from errata.experiments.problem_tables import SAMPLE, not_measured
 from errata.experiments.tables import count, figure, markdown
 from errata.problems import cases as kinds
 from errata.problems.cases import DataFolder, Problem
@@ -266,4 +266,4 @@ def _plots(results: Mapping[str, Result]) -> dict[str, str]:
     return plots
 
 
-FIGURE_3 = Experiment("figure3", "Many edits at once (SERAC, Figure 3), and many more", _cells, _show)
+FIGURE_3 = Experiment("figure3", "Many edits at once (SERAC, Figure 3), and many more", _cells, _show, SAMPLE)

@@ -23,7 +23,7 @@ from errata.experiments.tables import count, markdown
 EDITS = 100
 """Edits, a seeded sample."""
 INPUTS = 100
-"""Inputs of each kind, unless the setting's limit says otherwise."""
+"""Inputs of each kind: each is asked as often as there are ways."""
 CHUNK = 64
 FIRST = "all at once"
 ROUNDING = 1e-6
@@ -72,16 +72,14 @@ def _cells(setting: Setting) -> list[Cell]:
     config = {
         **parts.config(),
         "edits": EDITS,
-        "inputs": setting.limit or INPUTS,
+        "inputs": setting.limit,
         "seed": setting.seed,
         "data": setting.data_hash("qa"),
     }
 
     def run(rows: Path, progress: Progress) -> Mapping[str, Any]:
         whole = loaded("qa", setting.data, setting.seed)
-        problem = whole.sample(min(EDITS, len(whole.cases)), setting.seed).limited(
-            setting.limit or INPUTS, setting.seed
-        )
+        problem = whole.sample(min(EDITS, len(whole.cases)), setting.seed).limited(setting.limit, setting.seed)
         inputs = [one.text for case in problem.cases for one in case.in_scope]
         inputs += [one.text for case in problem.cases for one in case.out_of_scope]
         inputs += [one.text for one in problem.shared]
@@ -156,4 +154,4 @@ def _show(results: Mapping[str, Result]) -> Shown:
     return Shown(f"{note}\n\n{table}{not_measured(results)}")
 
 
-ORDER = Experiment("order", "The order of edits (SERAC, section 5.1)", _cells, _show)
+ORDER = Experiment("order", "The order of edits (SERAC, section 5.1)", _cells, _show, INPUTS)

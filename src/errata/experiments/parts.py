@@ -74,7 +74,8 @@ class Setting:
         preset: a key of `PRESETS`.
         seed: the first seed of samples and intervals.
         seeds: how many seeds are run and pooled.
-        limit: at most so many inputs of each kind; None asks all.
+        limit: at most so many inputs of each kind; None takes the experiment's own sample.
+        full: whether every input is asked where there is no limit, also by experiments that take a sample.
         data: folder of the public data; None takes ERRATA_DATA.
         runs: where trainings leave parts, as runs/NAME/model.
         presets: the table of parts.
@@ -84,6 +85,7 @@ class Setting:
     seed: int = 0
     seeds: int = 1
     limit: int | None = None
+    full: bool = False
     data: Path | None = None
     runs: Path = Path("runs")
     presets: Mapping[str, Mapping[str, Parts]] = field(default_factory=lambda: PRESETS)
@@ -99,7 +101,7 @@ class Setting:
         return self.presets[self.preset][problem]
 
     def told(self) -> dict[str, Any]:
-        """What a summary tells of it."""
+        """What a summary tells of it; by now `limit` None means all."""
         return {"preset": self.preset, "seed": self.seed, "seeds": self.seeds, "limit": self.limit}
 
     def data_hash(self, problem: str) -> str:

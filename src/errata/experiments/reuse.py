@@ -18,7 +18,7 @@ from typing import Any
 from errata.experiments.experiment import Cell, Experiment, Progress, Result, Shown
 from errata.experiments.measuring import evaluation, trio
 from errata.experiments.parts import Found, Setting, find
-from errata.experiments.problem_tables import not_measured
+from errata.experiments.problem_tables import SAMPLE, not_measured
 from errata.experiments.tables import figure, markdown
 from errata.models.echo import EchoModel
 from errata.models.remote import RemoteModel
@@ -110,4 +110,4 @@ def _show(results: Mapping[str, Result]) -> Shown:
     return Shown(f"{note}\n\n{markdown(('base model', 'ES', 'DD'), rows)}{not_measured(results)}")
 
 
-REUSE = Experiment("reuse", "One editor, many base models (SERAC, section 5.2)", _cells, _show)
+REUSE = Experiment("reuse", "One editor, many base models (SERAC, section 5.2)", _cells, _show, SAMPLE)
