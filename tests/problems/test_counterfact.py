@@ -93,12 +93,12 @@ def test_is_paraphrase(text: str, paraphrase: bool) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"case_id": "4"}, "edit.json: record 2: 'case_id' must be a whole number"),
-        ({"case_id": True}, "record 2: 'case_id' must be a whole number"),
-        ({"case_id": 4}, "record 2: 'case_id' 4 came before"),
-        ({"target_new": ""}, "record 2: 'target_new' is empty"),
-        ({"rephrase_prompt": None}, "record 2: 'rephrase_prompt' must be text, not NoneType"),
-        ({"subject": "Lyon"}, "record 2: 'prompt' does not name the subject"),
+        ({"case_id": "4"}, "edit.json: record 2, line 1: 'case_id' must be a whole number"),
+        ({"case_id": True}, "record 2, line 1: 'case_id' must be a whole number"),
+        ({"case_id": 4}, "record 2, line 1: 'case_id' 4 came before"),
+        ({"target_new": ""}, "record 2, line 1: 'target_new' is empty"),
+        ({"rephrase_prompt": None}, "record 2, line 1: 'rephrase_prompt' must be text, not NoneType"),
+        ({"subject": "Lyon"}, "record 2, line 1: 'prompt' does not name the subject"),
     ],
 )
 def test_bad_records_are_refused(tmp_path: Path, fields: dict[str, Any], message: str) -> None:
@@ -117,7 +117,7 @@ def test_no_such_field_split_or_file(tmp_path: Path) -> None:
         load_counterfact(tmp_path)
     path = counterfact_data(tmp_path) / "counterfact" / "edit.json"
     path.write_text('[{"prompt": "x"}]')
-    with pytest.raises(ConfigError, match="record 1 has no field 'target_new'"):
+    with pytest.raises(ConfigError, match="record 1, line 1: there is no field 'target_new'"):
         load_counterfact(tmp_path)
     path.write_text("{}")
     with pytest.raises(ConfigError, match="must hold a list"):

@@ -182,15 +182,15 @@ def changed(**fields: Any) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (changed(label="MAYBE"), r"test.jsonl: record 7: 'label' is 'MAYBE'; accepted: SUPPORTS, REFUTES"),
+        (changed(label="MAYBE"), r"test.jsonl: line 7: 'label' is 'MAYBE'; accepted: SUPPORTS, REFUTES"),
         (changed(label="SUPPORT"), "did you mean 'SUPPORTS'"),
-        (changed(revision_type="fake"), "record 7: 'revision_type' is 'fake'; accepted: real, synthetic"),
-        (changed(claim=7), "test.jsonl: record 7: 'claim' must be text, not int"),
-        (changed(claim=" "), "record 7: 'claim' is empty"),
-        (changed(evidence="word " * 1_000), "record 7: 'evidence' has 5,000 characters"),
-        (changed(page="\ud800"), "record 7: 'page' holds binary data"),
-        (changed(unique_id="a_1"), "record 7: 'unique_id' a_1 came before"),
-        ([{"claim": "x"}], "record 1 has no field 'unique_id'"),
+        (changed(revision_type="fake"), "line 7: 'revision_type' is 'fake'; accepted: real, synthetic"),
+        (changed(claim=7), "test.jsonl: line 7: 'claim' must be text, not int"),
+        (changed(claim=" "), "line 7: 'claim' is empty"),
+        (changed(evidence="word " * 1_000), "line 7: 'evidence' has 5,000 characters"),
+        (changed(page="\ud800"), "line 7: 'page' holds binary data"),
+        (changed(unique_id="a_1"), "line 7: 'unique_id' a_1 came before"),
+        ([{"claim": "x"}], "line 1: there is no field 'unique_id'"),
         ([], "holds no records"),
     ],
 )
@@ -202,7 +202,7 @@ def test_bad_records_are_refused(tmp_path: Path, rows: Rows, message: str) -> No
 @pytest.mark.parametrize(
     ("blob", "message"),
     [
-        (b'{"claim": "caf\xe9"}', "test.jsonl: is not UTF-8 at byte 14"),
+        (b'{"claim": "caf\xe9"}', "test.jsonl: line 1 is not UTF-8"),
         (b'{"claim": "a"}\n{"claim', "test.jsonl: line 2 is no JSON"),
         ('\ufeff{"claim": "a"}'.encode(), "line 1 is no JSON"),
     ],
@@ -235,10 +235,10 @@ def test_the_readers_of_fever(tmp_path: Path) -> None:
         Claim("C .", "REFUTES", "It is not ."),
     ]
     write(path, [{"claim": "C", "label": "refutes", "evidence": "x"}])
-    with pytest.raises(ConfigError, match=r"v02_dev.jsonl: record 1: 'label' is 'refutes'"):
+    with pytest.raises(ConfigError, match=r"v02_dev.jsonl: line 1: 'label' is 'refutes'"):
         list(read_fever_symmetric(tmp_path))
     write(path, [{"claim": "C", "label": "REFUTES"}])
-    with pytest.raises(ConfigError, match="record 1 has no field 'evidence'"):
+    with pytest.raises(ConfigError, match="line 1: there is no field 'evidence'"):
         list(read_fever_symmetric(tmp_path))
 
 

@@ -113,9 +113,9 @@ def test_without_the_variable_one_is_told_what_to_do(monkeypatch: pytest.MonkeyP
         ("[]", "holds no records"),
         ("{}", "must hold a list"),
         ("[{", "is no JSON"),
-        ('[{"subject": "A"}]', "record 1 has no field 'src'"),
-        ("[1]", "record 1 has no field 'subject'"),
-        (b"\xff\xfe[]", "is not UTF-8 at byte 0"),
+        ('[{"subject": "A"}]', "record 1, line 1: there is no field 'src'"),
+        ("[1]", "record 1, line 1: a record must be an object, not int"),
+        (b"\xff\xfe[]", "line 1 is not UTF-8"),
         (None, "cannot read zsre/mend_eval.json"),
     ],
 )
@@ -132,6 +132,17 @@ def test_a_broken_line_is_named(tmp_path: Path) -> None:
     (tiny_data(tmp_path) / "nq_open" / "dev.jsonl").write_text('{"question": "a"}\n\n{"question\n')
     with pytest.raises(ConfigError, match="line 3 is no JSON"):
         load_qa(tmp_path)
+
+
+def test_a_record_is_named_by_its_line_in_a_list_too(tmp_path: Path) -> None:
+    path = tmp_path / "zsre" / "mend_eval.json"
+    path.parent.mkdir()
+    path.write_text('[\n  {"subject": "[A]"},\n  {\n    "subject": "B"\n  }\n  , {"name": "C, D"}]')
+    with pytest.raises(ConfigError, match="record 3, line 6: there is no field 'subject'"):
+        DataFolder(tmp_path).read("zsre/mend_eval.json", "subject")
+    path.write_text('[{"subject": "A"},\n 7]')
+    with pytest.raises(ConfigError, match="record 2, line 2: a record must be an object, not int"):
+        DataFolder(tmp_path).read("zsre/mend_eval.json", "subject")
 
 
 def test_no_such_folder_or_split(tmp_path: Path) -> None:

@@ -226,15 +226,15 @@ def test_without_held_out_questions_there_are_no_neighbours(tmp_path: Path) -> N
     ("name", "text", "message"),
     [
         ("zsre/mend_eval.json", "[]", "holds no records"),
-        ("zsre/mend_eval.json", '[{"subject": "A", "src": "q"}]', "record 1 has no field 'rephrase'"),
-        ("zsre/mend_eval.json", json.dumps([EVAL[0], {**EVAL[1], "alt": ["x"]}]), "record 2: 'alt' must be a text"),
-        ("zsre/mend_eval.json", json.dumps([{**EVAL[0], "answers": "x"}]), "record 1: 'answers' must be a list"),
-        ("zsre/mend_eval.json", json.dumps([{**EVAL[0], "answers": [1]}]), "record 1: 'answers' must be a list"),
-        ("zsre/train_qa.jsonl", '{"input": "a", "answer": "b"}\n{"input": 3, "answer": "b"}', "record 2: 'input'"),
+        ("zsre/mend_eval.json", '[{"subject": "A", "src": "q"}]', "record 1, line 1: there is no field"),
+        ("zsre/mend_eval.json", json.dumps([EVAL[0], {**EVAL[1], "alt": ["x"]}]), "record 2, line 1: 'alt'"),
+        ("zsre/mend_eval.json", json.dumps([{**EVAL[0], "answers": "x"}]), "record 1, line 1: 'answers'"),
+        ("zsre/mend_eval.json", json.dumps([{**EVAL[0], "answers": [1]}]), "record 1, line 1: 'answers'"),
+        ("zsre/train_qa.jsonl", '{"input": "a", "answer": "b"}\n{"input": 3, "answer": "b"}', "line 2: 'input'"),
         ("zsre/train_qa.jsonl", '{"input": "a", "answer": "b"}\n{"inp', "line 2 is no JSON"),
-        ("zsre/knowedit_test.json", '[{"subject": "A", "prompt": "q"}]', "record 1 has no field 'locality'"),
-        ("nq_open/dev.jsonl", b'{"question": "\xe9t\xe9"}', "is not UTF-8 at byte 14"),
-        ("nq_open/dev.jsonl", '{"question": null}', "record 1: 'question' must be a text"),
+        ("zsre/knowedit_test.json", '[{"subject": "A", "prompt": "q"}]', "record 1, line 1: there is no field"),
+        ("nq_open/dev.jsonl", b'{"question": "\xe9t\xe9"}', "line 1 is not UTF-8"),
+        ("nq_open/dev.jsonl", '{"question": null}', "line 1: 'question' must be a text"),
     ],
 )
 def test_bad_files_are_refused(tmp_path: Path, name: str, text: str | bytes, message: str) -> None:

@@ -105,12 +105,12 @@ def test_topics_are_not_formatted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("record", "message"),
     [
-        ({"ent": "mud", "pos": ["x"]}, "test.json: record 2 has no list 'neg'"),
-        ({"ent": "mud", "pos": "x", "neg": ["y"]}, "record 2 has no list 'pos'"),
-        ({"ent": "mud", "pos": [3], "neg": ["y"]}, "record 2: 'pos' must be text, not int"),
-        ({"ent": "mud", "pos": ["x"], "neg": [" "]}, "record 2: 'neg' is empty"),
-        ({"ent": "", "pos": ["x"], "neg": ["y"]}, "record 2: 'ent' is empty"),
-        ({"pos": ["x"], "neg": ["y"]}, "record 2 has no field 'ent'"),
+        ({"ent": "mud", "pos": ["x"]}, "test.json: record 2, line 1: there is no list 'neg'"),
+        ({"ent": "mud", "pos": "x", "neg": ["y"]}, "record 2, line 1: there is no list 'pos'"),
+        ({"ent": "mud", "pos": [3], "neg": ["y"]}, "record 2, line 1: 'pos' must be text, not int"),
+        ({"ent": "mud", "pos": ["x"], "neg": [" "]}, "record 2, line 1: 'neg' is empty"),
+        ({"ent": "", "pos": ["x"], "neg": ["y"]}, "record 2, line 1: 'ent' is empty"),
+        ({"pos": ["x"], "neg": ["y"]}, "record 2, line 1: there is no field 'ent'"),
     ],
 )
 def test_bad_records_are_refused(tmp_path: Path, record: dict[str, Any], message: str) -> None:

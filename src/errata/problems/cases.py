@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -194,6 +194,21 @@ class Problem:
         yield from (("out", -1, i, one.kind) for i, one in enumerate(self.shared))
 
 
+class Record(dict[str, Any]):
+    """A record of a data file.
+
+    Args:
+        fields: what it holds.
+        place: where it stands in its file, as an error tells it: "line 7", or "record 7, line 31" in a list.
+    """
+
+    __slots__ = ("place",)
+
+    def __init__(self, fields: Mapping[str, Any], place: str) -> None:
+        super().__init__(fields)
+        self.place = place
+
+
 class DataFolder:
     """The folder of the public data; remembers what was read, for the hash.
 
@@ -216,7 +231,7 @@ class DataFolder:
             raise ConfigError(f"{DATA} names {self.folder}, which is no folder", key=DATA)
         self._hashes: dict[str, str] = {}
 
-    def read(self, name: str, *fields: str) -> list[dict[str, Any]]:
+    def read(self, name: str, *fields: str) -> list[Record]:
         """The records of a .json or .jsonl file.
 
         Args:
@@ -237,22 +252,22 @@ class DataFolder:
         rows = _records(blob, name)
         if not rows:
             raise ConfigError("holds no records", where=name)
-        for number, row in enumerate(rows, 1):
-            missing = [field for field in fields if not isinstance(row, dict) or field not in row]
+        for row in rows:
+            missing = [field for field in fields if field not in row]
             if missing:
-                raise ConfigError(f"record {number} has no field {missing[0]!r}", where=name, key=missing[0])
+                raise ConfigError(f"{row.place}: there is no field {missing[0]!r}", where=name, key=missing[0])
         return rows
 
-    def read_texts(self, name: str, *fields: str) -> list[dict[str, Any]]:
+    def read_texts(self, name: str, *fields: str) -> list[Record]:
         """The records of a file, each of whose fields named here is a text that an edit or an input may be.
 
         Raises:
             ConfigError: as `read`, or a field is not text, blank, over-long or binary; says which of which record.
         """
         rows = self.read(name, *fields)
-        for number, row in enumerate(rows, 1):
+        for row in rows:
             for field in fields:
-                checked(row[field], name, number, field)
+                checked(row[field], name, row.place, field)
         return rows
 
     @property
@@ -267,27 +282,47 @@ class DataFolder:
         return tuple(sorted(self._hashes))
 
 
-def _records(blob: bytes, name: str) -> list[dict[str, Any]]:
-    """The records in a file's bytes, whatever they are."""
+def _records(blob: bytes, name: str) -> list[Record]:
+    """The records in a file's bytes."""
     try:
         text = blob.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ConfigError(f"is not UTF-8 at byte {error.start}", where=name) from error
-    if name.endswith(".jsonl"):
-        rows: list[Any] = []
-        for number, line in enumerate(text.split("\n"), 1):
+        line = blob.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"line {line} is not UTF-8 (byte {error.start} of the file)", where=name) from error
+    found = list(_lines(text, name) if name.endswith(".jsonl") else _listed(text, name))
+    for value, place in found:
+        if not isinstance(value, dict):
+            raise ConfigError(f"{place}: a record must be an object, not {type(value).__name__}", where=name)
+    return [Record(value, place) for value, place in found]
+
+
+def _lines(text: str, name: str) -> Iterator[tuple[Any, str]]:
+    """One JSON value a line, and which line."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
             try:
-                rows += [json.loads(line)] if line.strip() else []
+                yield json.loads(line), f"line {number}"
             except ValueError as error:
                 raise ConfigError(f"line {number} is no JSON ({error})", where=name) from error
-        return rows
+
+
+def _listed(text: str, name: str) -> Iterator[tuple[Any, str]]:
+    """The items of a JSON list, and where each begins."""
     try:
-        found = json.loads(text)
+        values = json.loads(text)
     except ValueError as error:
         raise ConfigError(f"is no JSON ({error})", where=name) from error
-    if not isinstance(found, list):
+    if not isinstance(values, list):
         raise ConfigError("must hold a list of records", where=name)
-    return found
+    decoder, end, line = json.JSONDecoder(), text.index("[") + 1, 1
+    before = 0
+    for number, value in enumerate(values, 1):
+        while text[end] in " \t\r\n,":
+            end += 1
+        line += text.count("\n", before, end)
+        before = end
+        yield value, f"record {number}, line {line}"
+        end = decoder.raw_decode(text, end)[1]
 
 
 def later_splits(problem: str, split: str, splits: Sequence[str]) -> tuple[str, ...]:
@@ -306,14 +341,14 @@ def later_splits(problem: str, split: str, splits: Sequence[str]) -> tuple[str, 
     return tuple(splits[list(splits).index(split) + 1 :])
 
 
-def checked(text: object, name: str, number: int, field: str) -> str:
+def checked(text: object, name: str, place: str, field: str) -> str:
     """The text of a record's field if it is usable text.
 
     Raises:
-        ConfigError: it is not; names the file, the record and the field.
+        ConfigError: it is not; names the file, the place in it and the field.
     """
     try:
-        return check_text(text, f"record {number}: {field!r}")
+        return check_text(text, f"{place}: {field!r}")
     except EditError as error:
         raise ConfigError(str(error), where=name, key=field) from error
 

@@ -18,7 +18,7 @@ from typing import Any
 from errata.edit import Edit
 from errata.errors import ConfigError
 from errata.problems import cases as kinds
-from errata.problems.cases import DataFolder, EditCase, Labelled, Problem, Unlabelled, distinct, later_splits
+from errata.problems.cases import DataFolder, EditCase, Labelled, Problem, Record, Unlabelled, distinct, later_splits
 from errata.problems.held_out import normalise, runs
 
 FILES = {"dev": "counterfact/val.json", "test": "counterfact/edit.json"}
@@ -66,19 +66,19 @@ def subject(row: Row) -> str:
     return normalise(row["subject"]) or str(row["subject"])
 
 
-def _read(folder: DataFolder, split: str) -> list[dict[str, Any]]:
+def _read(folder: DataFolder, split: str) -> list[Record]:
     """All records of a split, checked."""
     name = FILES[split]
     rows = folder.read_texts(name, "prompt", "target_new", "subject", "rephrase_prompt", "locality_prompt")
     seen: set[int] = set()
-    for number, row in enumerate(rows, 1):
+    for row in rows:
         case = row.get("case_id")
         if type(case) is not int:  # bool is an int to isinstance
-            raise ConfigError(f"record {number}: 'case_id' must be a whole number", where=name, key="case_id")
+            raise ConfigError(f"{row.place}: 'case_id' must be a whole number", where=name, key="case_id")
         if case in seen:
-            raise ConfigError(f"record {number}: 'case_id' {case} came before", where=name, key="case_id")
+            raise ConfigError(f"{row.place}: 'case_id' {case} came before", where=name, key="case_id")
         if row["subject"] not in row["prompt"]:
-            raise ConfigError(f"record {number}: 'prompt' does not name the subject", where=name, key="prompt")
+            raise ConfigError(f"{row.place}: 'prompt' does not name the subject", where=name, key="prompt")
         seen.add(case)
     return rows
 

@@ -21,7 +21,7 @@ from typing import Any
 from errata.edit import Edit
 from errata.errors import ConfigError
 from errata.problems import cases as kinds
-from errata.problems.cases import DataFolder, EditCase, Labelled, Problem, Unlabelled, later_splits
+from errata.problems.cases import DataFolder, EditCase, Labelled, Problem, Record, Unlabelled, later_splits
 from errata.problems.held_out import normalise, runs
 
 SPLITS = ("train", "dev", "test")
@@ -118,27 +118,23 @@ def page(row: Row) -> str:
     return normalise(row["page"]) or str(row["page"])
 
 
-def _read(folder: DataFolder, split: str) -> list[dict[str, Any]]:
+def _read(folder: DataFolder, split: str) -> list[Record]:
     """All records of a split, checked."""
     name = f"vitaminc/{split}.jsonl"
     rows = folder.read_texts(name, "unique_id", "case_id", "claim", "evidence", "page", "label", "revision_type")
     seen: set[str] = set()
-    for number, row in enumerate(rows, 1):
-        _check_choice(row, "label", LABELS, name, number)
-        _check_choice(row, "revision_type", REVISIONS, name, number)
+    for row in rows:
+        _check_choice(row, "label", LABELS, name)
+        _check_choice(row, "revision_type", REVISIONS, name)
         if row["unique_id"] in seen:
-            raise ConfigError(
-                f"record {number}: 'unique_id' {row['unique_id']} came before", where=name, key="unique_id"
-            )
+            raise ConfigError(f"{row.place}: 'unique_id' {row['unique_id']} came before", where=name, key="unique_id")
         seen.add(row["unique_id"])
     return rows
 
 
-def _check_choice(row: Row, field: str, accepted: Sequence[str], name: str, number: int) -> None:
+def _check_choice(row: Record, field: str, accepted: Sequence[str], name: str) -> None:
     if row[field] not in accepted:
-        raise ConfigError(
-            f"record {number}: {field!r} is {row[field]!r}", where=name, key=row[field], accepted=accepted
-        )
+        raise ConfigError(f"{row.place}: {field!r} is {row[field]!r}", where=name, key=row[field], accepted=accepted)
 
 
 def _usable(rows: Iterable[Row], notes: Counter[str]) -> Iterator[Row]:
@@ -275,6 +271,6 @@ def read_fever_symmetric(data: str | Path | None = None) -> Iterator[Claim]:
 
 def _fever(folder: DataFolder, name: str, evidence: str) -> Iterator[Claim]:
     rows = folder.read_texts(name, "claim", "label", *([evidence] if evidence else []))
-    for number, row in enumerate(rows, 1):
-        _check_choice(row, "label", LABELS, name, number)
+    for row in rows:
+        _check_choice(row, "label", LABELS, name)
         yield Claim(row["claim"], row["label"], row[evidence] if evidence else "")

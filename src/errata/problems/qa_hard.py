@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from errata.errors import ConfigError
 from errata.problems import cases as kinds
-from errata.problems.cases import DataFolder, EditCase, Labelled, Problem, Unlabelled
+from errata.problems.cases import DataFolder, EditCase, Labelled, Problem, Record, Unlabelled
 from errata.problems.entailed import INVERSE, Entailed, entailed
 from errata.problems.held_out import HeldOut, normalise, runs
 from errata.problems.qa import (
@@ -122,15 +122,15 @@ def load_qa_hard(
     )
 
 
-def _texts(rows: Sequence[Row], name: str, *fields: str, lists: Sequence[str] = ()) -> Sequence[Row]:
+def _texts(rows: Sequence[Record], name: str, *fields: str, lists: Sequence[str] = ()) -> Sequence[Row]:
     """The rows, if these fields hold texts and lists of texts."""
-    for number, row in enumerate(rows, 1):
+    for row in rows:
         for field in fields:
             if not isinstance(row[field], str):
-                raise ConfigError(f"record {number}: {field!r} must be a text", where=name, key=field)
+                raise ConfigError(f"{row.place}: {field!r} must be a text", where=name, key=field)
         for field in lists:
             if not isinstance(row[field], list) or not all(isinstance(one, str) for one in row[field]):
-                raise ConfigError(f"record {number}: {field!r} must be a list of texts", where=name, key=field)
+                raise ConfigError(f"{row.place}: {field!r} must be a list of texts", where=name, key=field)
     return rows
 
 

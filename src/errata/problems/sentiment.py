@@ -22,7 +22,17 @@ from typing import Any
 from errata.edit import Edit
 from errata.errors import ConfigError
 from errata.problems import cases as kinds
-from errata.problems.cases import DataFolder, EditCase, Labelled, Problem, Replies, Unlabelled, checked, later_splits
+from errata.problems.cases import (
+    DataFolder,
+    EditCase,
+    Labelled,
+    Problem,
+    Record,
+    Replies,
+    Unlabelled,
+    checked,
+    later_splits,
+)
 from errata.problems.held_out import normalise
 
 SPLITS = ("train", "dev", "test")
@@ -162,15 +172,15 @@ def _topics(folder: DataFolder, split: str, notes: Counter[str]) -> dict[str, Ro
     return rows
 
 
-def _read(folder: DataFolder, split: str) -> list[dict[str, Any]]:
+def _read(folder: DataFolder, split: str) -> list[Record]:
     """All records of a split, checked."""
     name = f"convsent/{split}.json"
     rows = folder.read_texts(name, "ent")
-    for number, row in enumerate(rows, 1):
+    for row in rows:
         for field in ("pos", "neg"):
             if not isinstance(row.get(field), list):
-                raise ConfigError(f"record {number} has no list {field!r}", where=name, key=field)
-            row[field] = list(dict.fromkeys(checked(text, name, number, field).strip() for text in row[field]))
+                raise ConfigError(f"{row.place}: there is no list {field!r}", where=name, key=field)
+            row[field] = list(dict.fromkeys(checked(text, name, row.place, field).strip() for text in row[field]))
     return rows
 
 
