@@ -70,6 +70,7 @@ class Corpora:
         self._read_vitaminc()
         later = self.subjects | held_back_values(data, CONVSENT_LATER, ("ent",))
         self.topics = [row["ent"] for row in read(data / "convsent" / "train.json") if normal(row["ent"]) not in later]
+        self._index_strangers()
         self.facts = [fact for fact in load_facts() if normal(fact.subject) not in self.subjects]
         self.same_relation: dict[str, list[Fact]] = defaultdict(list)
         for fact in self.facts:
@@ -128,6 +129,15 @@ class Corpora:
                 words[word].append(item)
         self.words = {word: items for word, items in words.items() if 2 <= len(items) <= 60}
         self.relations = sorted(relation for relation, items in self.by_relation.items() if len(items) >= 3)
+
+    def _index_strangers(self) -> None:
+        """Questions of strangers by their rarer words."""
+        words: dict[str, list[str]] = defaultdict(list)
+        for question in (*self.asked, *self.squad_questions):
+            for word in sorted(set(normal(question).split())):
+                if len(word) > 3:
+                    words[word].append(question)
+        self.stranger_words = {word: asked for word, asked in words.items() if len(asked) <= 40}
 
     def _read_pokemqa(self) -> None:
         self.pokemqa: list[tuple[str, str, list[str]]] = []

@@ -12,15 +12,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from errata.problems.english import is_day, year_of
 from errata.problems.entailed import INVERSE, Entailed, entailed
 from errata.problems.facts import fill, load_relations
-from errata.training.corpora import Corpora, Item
-from errata.training.phrasebook import Phrase, relation_of, rivals, siblings, spelled
-from errata.training.texts import TRUE_FALSE, fill_in, names, normal, opinion, renamed, same_words, spoken
+from errata.training.corpora import Item
+from errata.training.phrasebook import relation_of
+from errata.training.questions import Questions
+from errata.training.texts import TRUE_FALSE, fill_in, names, normal, opinion, same_words, spoken
 
 AnswerKind = Literal["span", "true", "false", "yes", "no", "none"]
 NEAR = 12
 """Tries to find a question about something similar."""
+DATED = 0.12
+"""Share of the entailed groups whose answer is a day, so that its year is asked for too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +53,13 @@ SHARES: Mapping[str, Mapping[str, float]] = {
         "relations": 0.32,
         "attributes": 0.07,
         "facts": 0.10,
-        "entailed": 0.14,
-        "rephrases": 0.12,
+        "entailed": 0.15,
+        "rephrases": 0.10,
         "pokemqa": 0.09,
         "squad": 0.06,
-        "counterfact": 0.05,
-        "vitaminc": 0.03,
-        "topics": 0.02,
+        "counterfact": 0.06,
+        "vitaminc": 0.02,
+        "topics": 0.03,
     },
     "qa": {"relations": 0.5, "rephrases": 0.4, "pokemqa": 0.1},
     "qa_hard": {"relations": 0.35, "rephrases": 0.25, "entailed": 0.35, "pokemqa": 0.05},
@@ -63,7 +67,7 @@ SHARES: Mapping[str, Mapping[str, float]] = {
 """Out of how many groups each source gives one, by the problem that is trained for; "" is for all of them."""
 
 
-class Sources(Corpora):
+class Sources(Questions):
     """Draws groups from the corpora.
 
     Args:
@@ -88,45 +92,27 @@ class Sources(Corpora):
             "topics": self.topic_group,
         }
         self.asked_items = [item for item in self.items if item.question]
+        self.dated_items = [item for item in self.asked_items if is_day(item.answer)]
 
     def draw(self, source: random.Random) -> Group:
-        """One group from a source drawn by its share."""
-        name = source.choices(list(self.shares), list(self.shares.values()))[0]
-        return self.draws[name](source)
+        """One group from a source drawn by its share; drawn again where a made-up question happens to be a test's."""
+        while True:
+            name = source.choices(list(self.shares), list(self.shares.values()))[0]
+            group = self.draws[name](source)
+            texts = (group.prompt, *(one.text for one in group.inside), *group.outside)
+            if self.questions.isdisjoint(map(normal, texts)):
+                return group
 
     def batch(self, source: random.Random, count: int) -> list[Group]:
         """Groups that are trained on together."""
         return [self.draw(source) for _ in range(count)]
 
-    def ask(self, relation: str, subject: str, source: random.Random) -> str:
-        """A question about a subject's relation, in our words or in zsRE's."""
-        mined = self.templates.get(relation)
-        template = source.choice(mined if mined and source.random() < 0.45 else self.book[relation].ask)
-        return fill_in(template, subject)
-
-    def _sentence(self, phrase: Phrase, subject: str, answer: str, source: random.Random) -> str:
-        return source.choice(TRUE_FALSE) + fill_in(source.choice(phrase.state), subject, answer)
-
-    def near(self, item: Item, source: random.Random) -> Item:
-        """Another subject of the same relation: a name one word or digit away, or one that shares a word, or any."""
-        if source.random() < 0.3 and (name := renamed(item.subject, source.choice(self.items).subject, source)):
-            return Item(name, item.relation, "")
-        words = [word for word in normal(item.subject).split() if word in self.words]
-        if words and source.random() < 0.7:
-            return source.choice(self.words[source.choice(words)])
-        return source.choice(self.by_relation[item.relation])
-
-    def _answers(self, relation: str, source: random.Random, count: int) -> list[str]:
-        pool = self.pool[relation]
-        found = {source.choice(pool) for _ in range(count * 4)} - {""}
-        return source.sample(sorted(found), min(count, len(found)))
-
     def relation_group(self, source: random.Random) -> Group:
         """A subject's relation from the phrasebook; outside: its other relations, and other subjects."""
         item = source.choice(self.by_relation[source.choice(self.relations)] if source.random() < 0.5 else self.items)
         phrase = self.book[item.relation]
-        answers = self._answers(item.relation, source, 2) or [item.answer]
-        target, wrong = answers[0], answers[-1]
+        answers = self.answers(item.relation, source, 2) or [item.answer]
+        target, wrong = answers[0], self.wrong(answers[0], answers[-1], source)
         if source.random() < 0.12:  # targets that hold words of the subject, or all of it, are read whole too
             target = answers[0] = source.choice((item.subject, f"{item.subject.split()[0]} {target}", target))
         roll = source.random()
@@ -136,14 +122,12 @@ class Sources(Corpora):
             prompt = fill_in(source.choice(phrase.cloze), item.subject)
         else:
             prompt, target = fill_in(source.choice(phrase.state), item.subject, target), ""
-        inside = [
-            Inside(spoken(self._inside(item, source), source), "span" if target else "none", target) for _ in range(2)
-        ]
+        inside = [asked(self.within(item, source), prompt, target, source) for _ in range(2)]
         if source.random() < 0.25:
-            true = source.random() < 0.5 or wrong == answers[0]
-            said = answers[0] if true else wrong
+            true = source.random() < 0.5 or wrong == target
+            said = target if true else wrong
             inside[1] = Inside(
-                spoken(self._sentence(phrase, item.subject, said, source), source),
+                spoken(self.sentence(phrase, item.subject, said, source), source),
                 "true" if true else "false",
             )
         outside = [spoken(text, source) for text in self.outside(item, source)]
@@ -155,104 +139,6 @@ class Sources(Corpora):
             "relations",
             f"{item.relation}|{normal(item.subject)}",
         )
-
-    def _inside(self, item: Item, source: random.Random) -> str:
-        roll = source.random()
-        if roll < 0.1:
-            return fill_in(source.choice(self.book[item.relation].cloze), item.subject)
-        if roll < 0.16:
-            return self.ask_attribute(spelled(item.relation), item.subject, source)
-        return self.ask(item.relation, item.subject, source)
-
-    def outside(self, item: Item, source: random.Random) -> list[str]:
-        """Inputs outside an item's scope: two on its subject, two on others of its relation, now and then a stranger.
-
-        The first two ask another relation of the subject, the next two ask the relation (mostly) of another subject.
-        """
-        out = [self._other_relation(item, source), self._other_relation(item, source)]
-        for _ in range(2):
-            other = self.near(item, source)
-            if normal(other.subject) == normal(item.subject):
-                continue
-            roll = source.random()
-            if roll < 0.12 and self.pool[item.relation]:
-                said = source.choice(self.pool[item.relation])
-                out.append(self._sentence(self.book[item.relation], other.subject, said, source))
-            elif roll < 0.8:
-                out.append(self.ask(item.relation, other.subject, source))
-            else:
-                out.append(other.question or self.ask(other.relation, other.subject, source))
-        if source.random() < 0.5:
-            out.append(self.stranger(source))
-        return out
-
-    def _other_relation(self, item: Item, source: random.Random) -> str:
-        """A question after another relation of the subject, often one that is easily taken for the item's own."""
-        others, roll = siblings(item.relation), source.random()
-        if roll < 0.1:
-            return self.two_steps(item, source)
-        if not others or roll < 0.38:
-            return self.ask_attribute(self._attribute(item.relation, source), item.subject, source)
-        if roll < 0.68:
-            others = rivals(item.relation) or others
-        relation = source.choice(others)
-        phrase, roll = self.book[relation], source.random()
-        answers = self._answers(relation, source, 1) if self.pool.get(relation) else []
-        if roll < 0.1 and answers:
-            return self._sentence(phrase, item.subject, answers[0], source)
-        if roll < 0.2:
-            return fill_in(source.choice(phrase.cloze), item.subject)
-        if roll < 0.35:
-            return self.ask_attribute(spelled(relation), item.subject, source)
-        return self.ask(relation, item.subject, source)
-
-    def _attribute(self, relation: str, source: random.Random) -> str:
-        """An attribute that shares no word with the relation's own questions."""
-        known = set(normal(" ".join(self.book[relation].ask)).split()) | set(relation.split("_"))
-        attribute = source.choice(self.attributes)
-        for _ in range(8):
-            if known.isdisjoint(attribute.split()):
-                break
-            attribute = source.choice(self.attributes)
-        return attribute
-
-    def two_steps(self, item: Item, source: random.Random) -> str:
-        """A question about the item's answer, not after it: "Who is the mayor of the place of birth of ...?"."""
-        named = [
-            said[4:-3].replace("{subject}", item.subject)
-            for said in self.book[item.relation].cloze
-            if said.startswith("The ") and said.endswith(" is")
-        ] or [f"{spelled(item.relation)} of {item.subject}"]
-        name = f"the {source.choice(named)}"
-        if source.random() < 0.5:
-            return self.ask_attribute(self._attribute(item.relation, source), name, source)
-        return self.ask(source.choice(self.relations), name, source)
-
-    def ask_attribute(self, attribute: str, subject: str, source: random.Random) -> str:
-        """A question after any attribute of any subject, in a handful of shapes."""
-        return source.choice(
-            (
-                "What is the {a} of {s}?",
-                "What's {s}'s {a}?",
-                "Tell me the {a} of {s}.",
-                "Which {a} does {s} have?",
-                "{s} {a}",
-                "the {a} of {s}",
-                "What was the {a} for {s}?",
-                "Do you know {s}'s {a}?",
-                "Can you give me the {a} of {s}?",
-                "The {a} of {s} is",
-            )
-        ).format(a=attribute, s=subject)
-
-    def stranger(self, source: random.Random) -> str:
-        """A question that has nothing to do with any edit: asked of a search engine, about a text, or in a chat."""
-        roll = source.random()
-        if roll < 0.35:
-            return str(source.choice(self.asked))
-        if roll < 0.6:
-            return str(source.choice(self.squad_questions))
-        return source.choice(self.ordinary) if roll < 0.8 else source.choice(self.strangers)[0]
 
     def attribute_group(self, source: random.Random) -> Group:
         """Any attribute of any subject, so that the notion of a relation is open."""
@@ -311,10 +197,11 @@ class Sources(Corpora):
         `outside` draws.
         """
         for _ in range(NEAR):
-            item = source.choice(self.asked_items)
+            dated = source.random() < DATED
+            item = source.choice(self.dated_items if dated and self.dated_items else self.asked_items)
             pool = self.pool[item.relation]
-            target = item.answer if source.random() < 0.3 else source.choice(pool)
-            wrong = source.choice(pool)
+            target = item.answer if dated or source.random() < 0.3 else source.choice(pool)
+            wrong = self.wrong(target, source.choice(pool), source)
             found = _distinct_shapes(entailed(item.question, target, subject=item.subject, wrong=wrong), source)
             if found and target:
                 break
@@ -322,12 +209,12 @@ class Sources(Corpora):
             return self.relation_group(source)
         inside = [Inside(spoken(one.question, source), _kind_of(one.answer), one.answer) for one in found[:2]]
         if source.random() < 0.35:
-            inside[-1] = Inside(spoken(self.ask(item.relation, item.subject, source), source), "span", target)
+            inside[-1] = asked(self.ask(item.relation, item.subject, source), item.question, target, source)
         outside = [spoken(text, source) for text in source.sample(self.outside(item, source), 2)]
         near = self.near(item, source)
         if normal(near.subject) != normal(item.subject):
-            asked = item.question.replace(item.subject, near.subject)
-            theirs = [one for one in entailed(asked, target, subject=near.subject) if one.shape != INVERSE]
+            question = item.question.replace(item.subject, near.subject)
+            theirs = [one for one in entailed(question, target, subject=near.subject) if one.shape != INVERSE]
             outside += [spoken(one.question, source) for one in theirs[:1]]
         if normal(wrong) != normal(target):
             theirs = [one for one in entailed(item.question, wrong, subject=item.subject) if one.shape == INVERSE]
@@ -344,7 +231,7 @@ class Sources(Corpora):
             prompt, inside = row["rephrase"], (Inside(spoken(row["src"], source), "span", row["alt"]),)
         template = row["src"].replace(row["subject"], "{}")
         relation = relation_of(template) if "{}" in template else None
-        outside = [self.stranger(source), source.choice(self.asked)]
+        outside = [self.stranger(source, row["src"]), source.choice(self.asked)]
         if relation and self.by_relation[relation]:
             outside += self.outside(Item(row["subject"], relation, ""), source)[:4]
         return Group(prompt, row["alt"], inside, tuple(outside), "rephrases", f"{relation}|{normal(row['subject'])}")
@@ -368,7 +255,7 @@ class Sources(Corpora):
             asked = self.pokemqa[pick][2]
             if mine.isdisjoint(normal(question) for question in asked) and not same_words(asked[0], questions):
                 outside.append(spoken(source.choice(asked), source))
-        outside.append(self.stranger(source))
+        outside.append(self.stranger(source, f"{prompt} {target}"))
         return Group(prompt, target, inside, tuple(outside), "pokemqa", normal(questions[0]))
 
     def squad_group(self, source: random.Random) -> Group:
@@ -390,7 +277,7 @@ class Sources(Corpora):
         """A cloze edit with its published rephrase; outside: the published neighbour."""
         row = source.choice(self.counterfact)
         text = row["rephrase_prompt"] if source.random() < 0.7 else row["prompt"]
-        outside = [row["locality_prompt"], self.stranger(source)]
+        outside = [row["locality_prompt"], self.stranger(source, f"{row['prompt']} {row['target_new']}")]
         other = source.choice(self.counterfact)
         if row["subject"] in row["prompt"] and other["subject"] != row["subject"]:
             outside.append(row["prompt"].replace(row["subject"], other["subject"]))
@@ -434,12 +321,19 @@ class Sources(Corpora):
             inside,
             (
                 spoken(opinion(other, source), source),
-                self.stranger(source),
-                f"What is the origin of {topic}?",
+                spoken(self.fact_of(topic, source), source),
+                spoken(self.fact_of(topic, source), source),
+                self.stranger(source, topic),
             ),
             "topics",
             f"topic|{normal(topic)}",
         )
+
+
+def asked(text: str, prompt: str, target: str, source: random.Random) -> Inside:
+    """A question after the whole target; or after the year alone, where it asks for that and the prompt does not."""
+    year = year_of(target) if "year" in text.lower().split() and "year" not in prompt.lower().split() else None
+    return Inside(spoken(text, source), "span" if target else "none", year or target)
 
 
 def _kind_of(answer: str) -> AnswerKind:

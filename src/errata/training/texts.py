@@ -164,6 +164,37 @@ def same_words(question: str, others: Sequence[str]) -> bool:
     return any(len(mine & set(normal(other).split())) / len(mine) > 0.85 for other in others)
 
 
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+
+
+def near_value(value: str, source: random.Random) -> str:
+    """A day, year or number near this one, so that a statement is wrong by a little; "" where there is no digit.
+
+    Example:
+        >>> near_value("7 July 1993", random.Random(3))
+        '10 July 1993'
+    """
+    numbers = [(found.start(), found.end()) for found in re.finditer(r"\d+", value)]
+    months = [name for name in _MONTHS if re.search(rf"\b{name}\b", value)]
+    if not numbers:
+        return ""
+    if months and source.random() < 0.25:
+        month = source.choice(months)
+        return value.replace(month, source.choice([name for name in _MONTHS if name != month]))
+    begin, end = source.choice(numbers)
+    said = int(value[begin:end])
+    steps = [
+        step
+        for step in (-10, -3, -2, -1, 1, 2, 3, 10)
+        if said + step > 0 and not (months and said < 32 < said + step + 3)
+    ]
+    changed = str(said + source.choice(steps))
+    return value[:begin] + changed.zfill(end - begin) + value[end:]
+
+
 def renamed(name: str, other: str, source: random.Random) -> str:
     """A name that is nearly this one: another digit, letter of a code, or word of `other`; "" where none comes out.
 
