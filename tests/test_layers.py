@@ -15,7 +15,7 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "errata"
 
 LAYERS = (
-    {"errors", "edit"},
+    {"errors", "edit", "settings"},
     {"models"},
     {"memory", "scope", "counterfactual"},
     {"editors"},

@@ -27,6 +27,7 @@ from errata.errors import (
 )
 
 if TYPE_CHECKING:
+    from errata.editors.catalogue import get_editor
     from errata.editors.saving import load
     from errata.editors.serac import Serac, wrap
     from errata.memory.sqlite import SqliteMemory, open_memory
@@ -60,6 +61,7 @@ __all__ = [
     "UnsupportedModel",
     "UpstreamError",
     "__version__",
+    "get_editor",
     "load",
     "load_model",
     "open_memory",
@@ -72,6 +74,7 @@ _LATE = {
     "RemoteModel": "errata.models.remote",
     "Serac": "errata.editors.serac",
     "SqliteMemory": "errata.memory.sqlite",
+    "get_editor": "errata.editors.catalogue",
     "load": "errata.editors.saving",
     "load_model": "errata.models.load",
     "open_memory": "errata.memory.sqlite",

@@ -38,7 +38,7 @@ PRESETS = ("mini", "paper")
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="How many seeds are pooled.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The first of them.")
 @click.option("--limit", type=click.IntRange(min=1), default=None,
-              help="At most so many inputs of each kind; where none is named, comparisons take 500.")  # fmt: skip
+              help="At most so many inputs of each kind; comparisons take some hundred on their own.")  # fmt: skip
 @click.option("--full", is_flag=True, help="Ask every input, in comparisons too.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("results"), show_default=True,
               help="Folder of the results.")  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,8 @@ def _figures(figures: Mapping[str, Any]) -> None:
 @click.argument("problem")
 @click.option("--edits", default=None, metavar="N|all",
               help="Batches of N edits, one at a time in memory; all edits at once otherwise.")  # fmt: skip
-@click.option("--editor", default="serac", show_default=True, help="The editor.")
+@click.option("--editor", default="serac", show_default=True, help="serac, retrieve_prompt, lookup or ft.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of the editor; repeat for more.")
 @click.option("--split", default="test", show_default=True, help="Of the data.")
 @click.option("--limit", type=click.IntRange(min=1), default=None, help="At most so many inputs of each kind.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of what is drawn, batches and intervals.")
@@ -76,8 +78,8 @@ def _figures(figures: Mapping[str, Any]) -> None:
               help="Folder of the public data sets (or ERRATA_DATA).")  # fmt: skip
 @shared(memory=False, parts=True)
 def evaluate_verb(
-    session: Session, problem: str, edits: str | None, editor: str, split: str, limit: int | None, seed: int,
-    seeds: int, components: bool, preset: str, rows: Path | None, data: Path | None,
+    session: Session, problem: str, edits: str | None, editor: str, settings: tuple[str, ...], split: str,
+    limit: int | None, seed: int, seeds: int, components: bool, preset: str, rows: Path | None, data: Path | None,
 ) -> None:  # fmt: skip
     """Measure edit success and drawdown on PROBLEM (qa, qa_hard, fact_check, counterfact, sentiment)."""
     quiet()
@@ -85,7 +87,8 @@ def evaluate_verb(
 
     model, counterfactual = _named("model", session.model), _named("counterfactual", session.counterfactual)
     report = evaluate_problem(
-        problem, editor=editor, scope=session.scope, model=model, preset=preset, counterfactual=counterfactual,
+        problem, editor=editor, settings=dict(map(_setting, settings)), scope=session.scope, model=model,
+        preset=preset, counterfactual=counterfactual,
         edits=edits, split=split, seed=seed, seeds=seeds, limit=limit, components=components, rows=rows,
         runtime=session.runtime, data=data, progress=_progress,
     )  # fmt: skip
@@ -103,6 +106,17 @@ def evaluate_verb(
             for line in report.details["components"]
         ]
         table(("side", "split", "n", "scope", "answer"), parts)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """KEY=VALUE, the value as TOML has it, or else a text (ConfigError where there is no key)."""
+    key, equals, value = text.partition("=")
+    if not key.strip() or not equals:
+        raise ConfigError(f"--set takes KEY=VALUE, not {text!r}", key="set")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
 
 
 def _named(option: str, value: str) -> str | None:

@@ -34,7 +34,36 @@ Outside = tuple[str | None, Unlabelled]
 """An input out of scope with the id of the edit that it was made for."""
 
 
-class Asker:
+class Counting:
+    """Which seed is asked, and how far it is."""
+
+    def __init__(self) -> None:
+        self.seed = 0
+        self._done, self._total = 0, 0
+        self._progress: Progress | None = None
+
+    def begin(self, seed: int, parts: Sequence[Problem], progress: Progress) -> None:
+        """A seed's batches follow."""
+        self.seed, self._progress, self._done = seed, progress, 0
+        self._total = sum(
+            len(part.shared) + sum(len(case.in_scope) + len(case.out_of_scope) for case in part.cases) for part in parts
+        )
+
+    def told(self, count: int) -> None:
+        """So many more inputs are asked."""
+        self._done += count
+        if self._progress is not None:
+            self._progress(f"inputs, seed {self.seed}", self._done, self._total)
+
+
+def apart_of(part: Problem) -> tuple[list[Inside], list[Outside]]:
+    """A batch's inputs in scope, each with its own edit, and those out of it."""
+    inside = [(Match(case.edit, 1.0), one) for case in part.cases for one in case.in_scope]
+    outside: list[Outside] = [(case.edit.id, one) for case in part.cases for one in case.out_of_scope]
+    return inside, outside + [(None, one) for one in part.shared]
+
+
+class Asker(Counting):
     """Asks batch after batch, and counts what was asked twice.
 
     Args:
@@ -43,20 +72,27 @@ class Asker:
     """
 
     def __init__(self, forcing: Forcing, *, components: bool = False) -> None:
+        super().__init__()
         self.forcing, self.components = forcing, components
         self.checked = 0
         """Misses answered twice, by the editor and by the base alone."""
         self.changed = 0
         """Those where the two differ; it should be none."""
-        self._seed, self._batches, self._done, self._total = 0, 1, 0, 0
-        self._progress: Progress | None = None
+        self._batches = 1
+
+    @property
+    def note(self) -> str:
+        """What is teacher-forced, in words."""
+        return self.forcing.note
+
+    def forces(self, *, fired: bool) -> bool:
+        """Whether the answer of an input is teacher-forced: where an edit fired, and where none did."""
+        return self.forcing.forced(fired=fired)
 
     def begin(self, seed: int, parts: Sequence[Problem], progress: Progress) -> None:
         """A seed's batches follow."""
-        self._seed, self._batches, self._progress, self._done = seed, len(parts), progress, 0
-        self._total = sum(
-            len(part.shared) + sum(len(case.in_scope) + len(case.out_of_scope) for case in part.cases) for part in parts
-        )
+        super().begin(seed, parts, progress)
+        self._batches = len(parts)
 
     def rows(self, subject: Serac, part: Problem, number: int) -> Iterator[Row]:
         """Every input of a batch, answered: those in scope, then the others.
@@ -66,9 +102,7 @@ class Asker:
             part: the batch.
             number: which one it is; in every row.
         """
-        inside = [(Match(case.edit, 1.0), one) for case in part.cases for one in case.in_scope]
-        outside: list[Outside] = [(case.edit.id, one) for case in part.cases for one in case.out_of_scope]
-        outside += [(None, one) for one in part.shared]
+        inside, outside = apart_of(part)
         missed: list[str] = []
         for labelled in chunks(inside, CHUNK):
             yield from self._inside(subject, labelled, part, number)
@@ -79,12 +113,6 @@ class Asker:
                 yield row
             self.told(len(unlabelled))
         self._verify(subject, missed, number)
-
-    def told(self, count: int) -> None:
-        """So many more inputs are asked."""
-        self._done += count
-        if self._progress is not None:
-            self._progress(f"inputs, seed {self._seed}", self._done, self._total)
 
     def _inside(self, subject: Serac, chunk: Sequence[Inside], part: Problem, number: int) -> Iterator[Row]:
         texts, due = [one.text for _, one in chunk], [one.answer for _, one in chunk]
@@ -105,7 +133,7 @@ class Asker:
         for at, (own, one) in enumerate(chunk):
             yield Row(
                 "in", one.kind, one.hard, one.text, one.answer, answers[at].text, own.edit.id,
-                *decided(answers[at].decision), right[at], number, self._seed, forced[at], given[at],
+                *decided(answers[at].decision), right[at], number, self.seed, forced[at], given[at],
             )  # fmt: skip
 
     def _outside(self, subject: Serac, chunk: Sequence[Outside], part: Problem, number: int) -> Iterator[Row]:
@@ -141,7 +169,7 @@ class Asker:
             unforced = right[at] if counted[at] and self.forcing.possible else None
             yield Row(
                 "out", one.kind, one.hard, one.text, bases[at], said[at], edit,
-                *decided(decisions[at]), right[at], number, self._seed,
+                *decided(decisions[at]), right[at], number, self.seed,
                 unforced if asked[at] is None else forced[at], given[at],
             )  # fmt: skip
 
@@ -176,7 +204,7 @@ class Asker:
     def _verify(self, subject: Serac, missed: Sequence[str], number: int) -> None:
         """Answer some misses twice: where no edit fired, editor and base must say the same."""
         wanted = min(max(1, CHECKED // self._batches), len(missed))
-        texts = random.Random(f"{self._seed} {number}").sample(list(missed), wanted)
+        texts = random.Random(f"{self.seed} {number}").sample(list(missed), wanted)
         if not texts:
             return
         answers, bases = subject.generate(texts), subject.model.generate(texts)

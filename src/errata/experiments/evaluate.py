@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,18 @@ import numpy as np
 
 from errata._version import __version__
 from errata.counterfactual import Counterfactual
-from errata.editors.serac import Serac, wrap
+from errata.editors.catalogue import get_editor
+from errata.editors.serac import Serac
+from errata.editors.weights import WeightEditor
 from errata.errors import ConfigError
 from errata.experiments import likelihood
 from errata.experiments.asking import Asker, Progress
 from errata.experiments.forcing import Forcing
-from errata.experiments.presets import MINI, parts_of, preset_model
+from errata.experiments.presets import MINI, preset_model
+from errata.experiments.reweighted import Reasker
 from errata.experiments.rows import RowFile, commit
 from errata.experiments.scoring import Row, by_seed, counted, scores
+from errata.experiments.subjects import make_subject
 from errata.memory.sqlite import SqliteMemory
 from errata.models import Model
 from errata.problems.cases import Problem
@@ -47,9 +51,12 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
 }
 APART = {"fact_check": "page_group", "sentiment": "topic"}
 """Of whose edits no two of a batch may share a value of their `meta`, and which."""
-EDITORS = ("serac",)
+NONE = "none"
+"""The scope classifier of an editor that has none."""
 EXACT = "exact, white space around the text aside"
 """How answers are compared."""
+Subject = Serac | WeightEditor
+"""What is measured: an editor with a memory, or one that changes weights."""
 KEYS = (
     "problem",
     "editor",
@@ -138,6 +145,7 @@ def evaluate_problem(
     model: str | Model | None = None,
     preset: str = MINI,
     counterfactual: str | Counterfactual | None = None,
+    settings: Mapping[str, Any] | None = None,
     edits: int | str | None = None,
     split: str = "test",
     seed: int = 0,
@@ -156,11 +164,12 @@ def evaluate_problem(
 
     Args:
         problem: a name of `PROBLEMS`, or a problem already loaded.
-        editor: "serac".
+        editor: a name of `errata.get_editor`.
         scope: "cascade", "dual", "cross", or a scope classifier.
         model: the base model, or its name; None takes the preset's.
         preset: "mini" or "paper", see `experiments.presets`.
         counterfactual: what answers in scope; None is what the problem takes (`presets.SMALL`).
+        settings: the editor's own, such as the radius of look-up.
         edits: how many are in memory at once; None or "all" for all of them.
         split: of the data.
         seed: of what a problem draws, the batches, the samples and the bootstrap.
@@ -178,30 +187,29 @@ def evaluate_problem(
         ModelError: a part cannot be loaded or failed.
     """
     started = time.perf_counter()
-    if editor not in EDITORS:
-        raise ConfigError(f"editor {editor!r} is not known", key=editor, accepted=EDITORS)
+    get_editor(editor)  # an unknown name is told at once
     if seeds < 1:
         raise ConfigError(f"seeds must be 1 or more, not {seeds}", key="seeds")
     k = _count(edits)
     samples = (_sample(_load(problem, split, data, one, k), k, limit, one) for one in range(seed, seed + seeds))
     first = next(samples)  # before a network is loaded: the wishes may be wrong
     base = preset_model(preset, first.whole.name) if model is None else model
-    answers = counterfactual or parts_of(first.whole.name).counterfactual
-    subject = wrap(base, scope=scope, counterfactual=answers, runtime=runtime)
+    subject = make_subject(
+        editor, first.whole.name, base, scope=scope, counterfactual=counterfactual, runtime=runtime,
+        settings=settings or {},
+    )  # fmt: skip
     try:
-        if likelihood.by_likelihood(first.whole):
-            likelihood.check(subject)
-        asker = Asker(Forcing(subject.model, subject.counterfactual), components=components)
+        asker = _asker(subject, first.whole, components)
         asked = {"runtime": runtime, "preset": preset if model is None else None, "edits": edits, "limit": limit,
                  "seeds": seeds, "components": components}  # fmt: skip
         run: dict[str, Any] = {
             "problem": first.whole.name,
             "editor": editor,
-            "scope": _name(scope),
+            "scope": _name(scope) if isinstance(subject, Serac) else NONE,
             "model": _name(base),
             "edits": len(first.parts[0].cases),
             "seed": seed,
-            "config": _config(subject, first, asker.forcing, asked),
+            "config": _config(subject, first, asker, asked),
             "data_hash": first.whole.data_hash,
             "commit": commit(),
         }
@@ -209,8 +217,9 @@ def evaluate_problem(
             rest = _asked(subject, chain([first], samples), asker, progress or _silent)
             said = list(file.through(rest))
     finally:
-        subject.memory.close()
-    figures = scores(said, first.whole, seed, _note(said, first.whole, asker.forcing))
+        if isinstance(subject, Serac):
+            subject.memory.close()
+    figures = scores(said, first.whole, seed, _note(said, first.whole, asker))
     run["config"] |= _told(said, first.whole, asker)
     return Report(**run, **figures, seconds=round(time.perf_counter() - started, 2))
 
@@ -262,24 +271,53 @@ def _count(edits: int | str | None) -> int | None:
 # asking
 
 
-def _asked(subject: Serac, samples: Iterable[_Sample], asker: Asker, progress: Progress) -> Iterator[Row]:
-    """Every input of every batch of every seed, answered by an editor that holds the batch's edits."""
+def _asker(subject: Subject, problem: Problem, components: bool) -> Asker | Reasker:
+    """Who asks such an editor.
+
+    Raises:
+        ConfigError: either part's accuracy is wanted of an editor that has no parts.
+        UnsupportedModel: the problem scores likelihoods, and a part tells none.
+        UnsupportedEdit: it does, and the editor can learn nothing of its edits.
+    """
+    if isinstance(subject, Serac):
+        if likelihood.by_likelihood(problem):
+            likelihood.check(subject)
+        return Asker(Forcing(subject.model, subject.counterfactual), components=components)
+    if components:
+        raise ConfigError(f"{subject.name} has no scope classifier and no counterfactual model", key="components")
+    for case in problem.cases[:1] if likelihood.by_likelihood(problem) else ():
+        subject.check(case.edit)
+    return Reasker(subject)
+
+
+def _asked(subject: Subject, samples: Iterable[_Sample], asker: Asker | Reasker, progress: Progress) -> Iterator[Row]:
+    """Every input of every batch of every seed, answered by an editor that has the batch's edits."""
     for sample in samples:
-        edits = [case.edit for part in sample.parts for case in part.cases]
-        for edit in edits:
-            subject.counterfactual.check(edit)
-        vectors = subject.scope.encode_edits(edits)  # at once: a batch of ten would take as long as its vectors
+        for part in sample.parts:
+            for case in part.cases:
+                (subject.counterfactual if isinstance(subject, Serac) else subject).check(case.edit)
         asker.begin(sample.seed, sample.parts, progress)
-        at = 0
-        for number, part in enumerate(sample.parts):
-            own = slice(at, at := at + len(part.cases))
-            with SqliteMemory(":memory:") as memory:
-                editor = Serac(subject.model, scope=subject.scope, counterfactual=subject.counterfactual, memory=memory)
-                memory.add(edits[own], vectors[own])
-                if likelihood.by_likelihood(part):
-                    yield from likelihood.rows(editor, part, number, sample.seed, asker.told)
-                else:
-                    yield from asker.rows(editor, part, number)
+        if isinstance(asker, Reasker):
+            for number, part in enumerate(sample.parts):
+                yield from asker.rows(part, number)
+        elif isinstance(subject, Serac):
+            yield from _remembered(subject, sample, asker)
+
+
+def _remembered(subject: Serac, sample: _Sample, asker: Asker) -> Iterator[Row]:
+    """Batch after batch, each in a memory of its own."""
+    edits = [case.edit for part in sample.parts for case in part.cases]
+    vectors = subject.scope.encode_edits(edits)  # at once: a batch of ten would take as long as its vectors
+    at = 0
+    for number, part in enumerate(sample.parts):
+        own = slice(at, at := at + len(part.cases))
+        with SqliteMemory(":memory:") as memory:
+            editor = Serac(subject.model, scope=subject.scope, counterfactual=subject.counterfactual, memory=memory)
+            memory.add(edits[own], vectors[own])
+            if likelihood.by_likelihood(part):
+                yield from likelihood.rows(editor, part, number, sample.seed, asker.told)
+            else:
+                yield from asker.rows(editor, part, number)
 
 
 def _silent(what: str, done: int, total: int) -> None:
@@ -302,14 +340,27 @@ def _place(run: dict[str, Any]) -> Path:
     return Path("results") / f"{name}.jsonl"
 
 
-def _config(subject: Serac, sample: _Sample, forcing: Forcing, asked: dict[str, Any]) -> dict[str, Any]:
-    """All that the figures depend on and the command line does not tell."""
-    problem = sample.whole
+def _parts_of(subject: Subject) -> dict[str, Any]:
+    """What the editor is made of."""
+    if not isinstance(subject, Serac):
+        return {"settings": asdict(subject.settings), "untold": subject.untold}
     networks = {
         name: str(network.fingerprint)
         for name, part in (("cross", getattr(subject.scope, "cross", None)), ("answer", subject.counterfactual))
         if (network := getattr(part, "network", None)) is not None
     }
+    return {
+        "threshold": subject.threshold,
+        "vectors": subject.scope.fingerprint,
+        **networks,
+        "counterfactual": type(subject.counterfactual).__name__,
+        "k": subject.scope.k,
+    }
+
+
+def _config(subject: Subject, sample: _Sample, asker: Asker | Reasker, asked: dict[str, Any]) -> dict[str, Any]:
+    """All that the figures depend on and the command line does not tell."""
+    problem = sample.whole
     held = sum(len(part.cases) for part in sample.parts)
     return {
         **asked,
@@ -317,13 +368,9 @@ def _config(subject: Serac, sample: _Sample, forcing: Forcing, asked: dict[str, 
         "batches": len(sample.parts),
         "edits_measured": held,
         "edits_left": len(problem.cases) - held,
-        "threshold": subject.threshold,
-        "vectors": subject.scope.fingerprint,
-        **networks,
-        "counterfactual": type(subject.counterfactual).__name__,
-        "k": subject.scope.k,
+        **_parts_of(subject),
         "match": likelihood.MEANING if likelihood.by_likelihood(problem) else EXACT,
-        "teacher_forcing": forcing.note,
+        "teacher_forcing": asker.note,
         "success": sorted(problem.success),
         "apart": sorted(problem.apart),
         "notes": dict(problem.notes),
@@ -332,14 +379,14 @@ def _config(subject: Serac, sample: _Sample, forcing: Forcing, asked: dict[str, 
     }
 
 
-def _note(said: Sequence[Row], problem: Problem, forcing: Forcing) -> str:
+def _note(said: Sequence[Row], problem: Problem, asker: Asker | Reasker) -> str:
     """What teacher forcing was in this run."""
     inside, _ = counted(said, problem)
-    forced = sum(forcing.forced(fired=row.matched is not None) for row in inside)
-    return f"{forcing.note}; {forced:,} of {len(inside):,} inputs in scope were forced"
+    forced = sum(asker.forces(fired=row.matched is not None) for row in inside)
+    return f"{asker.note}; {forced:,} of {len(inside):,} inputs in scope were forced"
 
 
-def _told(said: Sequence[Row], problem: Problem, asker: Asker) -> dict[str, Any]:
+def _told(said: Sequence[Row], problem: Problem, asker: Asker | Reasker) -> dict[str, Any]:
     """What the configuration tells of the run when it is over."""
     inside, outside = counted(said, problem)
     return {
@@ -347,6 +394,5 @@ def _told(said: Sequence[Row], problem: Problem, asker: Asker) -> dict[str, Any]
         "es_pooled": likelihood.pooled(inside),
         "distinct_in": len({compared(row.input) for row in inside}),
         "distinct_out": len({compared(row.input) for row in outside}),
-        "misses_checked": asker.checked,
-        "misses_changed": asker.changed,
+        **({"misses_checked": asker.checked, "misses_changed": asker.changed} if isinstance(asker, Asker) else {}),
     }

@@ -48,7 +48,7 @@ class Forcing:
     """
 
     def __init__(self, base: Model, counterfactual: Counterfactual) -> None:
-        self._base = _writer(base)
+        self._base = writes(base)
         self._under, self._told = self._counterfactual(counterfactual)
         self._names = (base.name, type(counterfactual).__name__)
 
@@ -120,6 +120,6 @@ class Forcing:
             found[place] = bool(right)
 
 
-def _writer(model: Model) -> LocalModel | None:
+def writes(model: Model) -> LocalModel | None:
     """The model if it writes token by token and tells how likely each is."""
     return model if isinstance(model, LocalModel) and model.kind in ("seq2seq", "causal") else None

@@ -17,13 +17,15 @@ from errata.experiments.experiment import Cell, Experiment, Result, Shown
 from errata.experiments.measuring import evaluation, trio
 from errata.experiments.parts import Found, Setting, find
 from errata.experiments.plots import Line, Point, line_plot
-from errata.experiments.problem_tables import SAMPLE, not_measured
+from errata.experiments.problem_tables import not_measured
 from errata.experiments.tables import count, figure, markdown
 from errata.problems import cases as kinds
 from errata.problems.cases import DataFolder, Problem
 from errata.problems.held_out import is_held_out, normalise, runs
 from errata.training.phrasebook import mine_templates, relation_of
 
+SAMPLE = 500
+"""Inputs of each kind, of every cell."""
 SIZES = (1, 5, 10, 25, 75, 250, 582)
 CROWDS = (2_500, 10_000, 50_000)
 EDITORS = {"shipped": "", "k1": "trained at k = 1", "k10": "trained at k = 10"}

@@ -18,11 +18,13 @@ from typing import Any
 from errata.experiments.experiment import Cell, Experiment, Progress, Result, Shown
 from errata.experiments.measuring import evaluation, trio
 from errata.experiments.parts import Found, Setting, find
-from errata.experiments.problem_tables import SAMPLE, not_measured
+from errata.experiments.problem_tables import not_measured
 from errata.experiments.tables import figure, markdown
 from errata.models.echo import EchoModel
 from errata.models.remote import RemoteModel
 
+SAMPLE = 100
+"""Inputs of each kind: what is looked for is a difference between bases, which is none or plain."""
 BASES: Mapping[str, str] = {
     "own": "the preset's own base",
     "t5": "another size of T5, random weights",

@@ -6,10 +6,10 @@ never sees edits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,15 @@ from errata.errors import ConfigError, EditError, MissingExtra, ModelError
 from errata.models import Options, check_prompts
 from errata.models.backbone import find_backbone
 from errata.models.local import LocalModel
-from errata.models.network import NetworkConfig, new_network, save_network
+from errata.models.network import NetworkConfig, load_weights, new_network, save_network
 from errata.models.pretrained import short_name
-from errata.models.runtime import open_runtime, run_sorted
+from errata.models.runtime import CHUNK, open_runtime, run_sorted
 from errata.models.saving import resolve
 from errata.models.text import Texts
+from errata.models.weights import overlaid
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 VERDICT = "verdict.safetensors"
 """The head beside a dual network's files: it turns a claim's vector into the log-odds of its being true."""
@@ -36,6 +40,31 @@ class Judge(Protocol):
 
     def log_odds(self, claims: Sequence[str]) -> NDArray[np.float32]:
         """Log-odds of true against false, one a claim."""
+        ...
+
+    def vectors(self, claims: Sequence[str]) -> NDArray[np.float32]:
+        """What the claims look like to it, shape (n, width)."""
+        ...
+
+    def opened(self) -> OpenJudge:
+        """The same with its weights in sight."""
+        ...
+
+
+class OpenJudge(Judge, Protocol):
+    """A judge whose weights may be changed."""
+
+    @property
+    def module(self) -> Any:
+        """The torch module."""
+        ...
+
+    def logits(self, claims: Sequence[str]) -> Tensor:
+        """Differentiable logits of false and true, shape (n, 2)."""
+        ...
+
+    def with_weights(self, changed: Mapping[str, Tensor]) -> Self:
+        """The same with some weights changed."""
         ...
 
 
@@ -102,6 +131,15 @@ class ClaimClassifier:
         """How logs and results call it."""
         return self._name
 
+    def opened(self) -> OpenClaims:
+        """The same classifier with its weights in sight, for editors that change them; runs in torch.
+
+        Raises:
+            ModelError: the network cannot be read again.
+            MissingExtra: torch is not installed.
+        """
+        return OpenClaims(self._judge.opened(), self._name)
+
     def log_odds(self, claims: Sequence[str]) -> NDArray[np.float32]:
         """Log-odds of each claim's being true, shape (n,).
 
@@ -111,6 +149,15 @@ class ClaimClassifier:
         """
         texts = check_prompts(claims)
         return self._judge.log_odds(texts) if texts else np.zeros(0, np.float32)
+
+    def vectors(self, prompts: Sequence[str]) -> NDArray[np.float32]:
+        """The mean of the last hidden state over each claim's tokens, shape (n, width).
+
+        Raises:
+            EditError, ModelError: as `log_odds`.
+        """
+        texts = check_prompts(prompts)
+        return self._judge.vectors(texts) if texts else np.zeros((0, 0), np.float32)
 
     def generate(self, prompts: Sequence[str], **options: Any) -> list[str]:
         """For each claim "True" or "False", in order: the likelier whatever the temperature.
@@ -123,12 +170,53 @@ class ClaimClassifier:
         return [str(bool(odds > 0)) for odds in self.log_odds(prompts)]
 
 
+VERDICTS = ("False", "True")
+"""Answers in the order of `OpenClaims.logits`."""
+
+
+class OpenClaims(ClaimClassifier):
+    """A verifier of claims whose weights are in sight (implements what weight editors ask of a model)."""
+
+    _judge: OpenJudge
+
+    @property
+    def module(self) -> Any:
+        """The torch module."""
+        return self._judge.module
+
+    def opened(self) -> OpenClaims:
+        """This one."""
+        return self
+
+    def with_weights(self, changed: Mapping[str, Tensor]) -> OpenClaims:
+        """This classifier with some weights changed; see `LocalModel.with_weights`."""
+        return OpenClaims(self._judge.with_weights(changed), self._name)
+
+    def logits(self, prompts: Sequence[str], targets: Sequence[str]) -> list[tuple[Tensor, Tensor]]:
+        """One differentiable pass: (logits of shape (1, 2), the verdict's number of shape (1,)) for each pair.
+
+        Raises:
+            EditError: a target is neither "True" nor "False", or a claim cannot be read.
+        """
+        import torch
+
+        for target in targets:
+            if target not in VERDICTS:
+                raise EditError(f"{self.name} answers {' or '.join(VERDICTS)}; it cannot learn to say {target!r}")
+        rows = self._judge.logits(check_prompts(prompts))
+        return [
+            (row[None], torch.tensor([VERDICTS.index(target)], device=row.device))
+            for row, target in zip(rows, targets, strict=True)
+        ]
+
+
 class _Network:
     """A dual network with a verdict on top of its vector."""
 
     def __init__(self, folder: Path, runtime: str) -> None:
         from safetensors.numpy import load_file
 
+        self._folder = folder
         config = NetworkConfig.read(folder)
         try:
             head = load_file(folder / VERDICT)
@@ -141,13 +229,68 @@ class _Network:
 
     def log_odds(self, claims: Sequence[str]) -> NDArray[np.float32]:
         """See Judge."""
+        return np.array([float(row @ self._weight[0]) + self._bias for row in self.vectors(claims)], np.float32)
+
+    def vectors(self, claims: Sequence[str]) -> NDArray[np.float32]:
+        """See Judge."""
         for at, code in enumerate(self._texts.tokenizer.encode_batch(list(claims), add_special_tokens=False)):
             if len(code.ids) > self._texts.max_length:
                 raise EditError(
                     f"prompt {at} has {len(code.ids):,} tokens; a claim has {self._texts.max_length} at most"
                 )
-        vectors = [out[0] for out in run_sorted(self._runtime, self._texts.singles, list(claims))]
-        return np.array([float(vector @ self._weight[0]) + self._bias for vector in vectors], np.float32)
+        return np.stack([out[0] for out in run_sorted(self._runtime, self._texts.singles, list(claims))])
+
+    def opened(self) -> OpenJudge:
+        """See Judge."""
+        return _OpenNetwork(open_claim_network(self._folder), self._texts)
+
+
+class _OpenNetwork:
+    """A claim network in torch."""
+
+    def __init__(self, module: Any, texts: Texts) -> None:
+        self.module, self._texts = module, texts
+
+    def _run(self, run: Any, claims: Sequence[str]) -> Any:
+        import torch
+
+        tokens = self._texts.singles(list(claims))
+        return run(*(torch.from_numpy(part) for part in (tokens.ids, tokens.mask, tokens.types)))
+
+    def log_odds(self, claims: Sequence[str]) -> NDArray[np.float32]:
+        """See Judge."""
+        import torch
+
+        with torch.inference_mode():
+            return np.concatenate([self._run(self.module, part).numpy() for part in _parts(claims)])
+
+    def vectors(self, claims: Sequence[str]) -> NDArray[np.float32]:
+        """See Judge."""
+        import torch
+
+        with torch.inference_mode():
+            return np.concatenate([self._run(self.module.text, part).numpy() for part in _parts(claims)])
+
+    def logits(self, claims: Sequence[str]) -> Tensor:
+        """See OpenJudge."""
+        import torch
+
+        odds = self._run(self.module, claims)
+        return torch.stack([torch.zeros_like(odds), odds], -1)
+
+    def with_weights(self, changed: Mapping[str, Tensor]) -> Self:
+        """See OpenJudge."""
+        return type(self)(overlaid(self.module, changed), self._texts)
+
+    def opened(self) -> OpenJudge:
+        """See Judge."""
+        return self
+
+
+def _parts(claims: Sequence[str]) -> Iterator[Sequence[str]]:
+    """So many claims at a time."""
+    for begin in range(0, len(claims), CHUNK):
+        yield claims[begin : begin + CHUNK]
 
 
 class _Checkpoint:
@@ -168,6 +311,37 @@ class _Checkpoint:
         """See Judge."""
         scores = self._model.token_log_probs(claims, [self._any] * len(claims))  # (1, labels) whichever label is named
         return np.array([score[0, self._true] - score[0, self._false] for score in scores], np.float32)
+
+    def vectors(self, claims: Sequence[str]) -> NDArray[np.float32]:
+        """See Judge."""
+        return self._model.vectors(claims)
+
+    def opened(self) -> OpenJudge:
+        """See Judge."""
+        return _OpenCheckpoint(self._model, self._true, self._false)
+
+
+class _OpenCheckpoint(_Checkpoint):
+    """A transformers sequence classifier whose weights are in sight."""
+
+    def __init__(self, model: LocalModel, supports: int, refutes: int) -> None:
+        super().__init__(model, supports, refutes)
+
+    @property
+    def module(self) -> Any:
+        """See OpenJudge."""
+        return self._model.module
+
+    def logits(self, claims: Sequence[str]) -> Tensor:
+        """See OpenJudge."""
+        import torch
+
+        rows = self._model.logits(claims, [self._any] * len(claims))
+        return torch.stack([row[0, [self._false, self._true]] for row, _ in rows])
+
+    def with_weights(self, changed: Mapping[str, Tensor]) -> Self:
+        """See OpenJudge."""
+        return type(self)(self._model.with_weights(changed), self._true, self._false)
 
 
 def _label(labels: Mapping[int, str], wanted: str | int | None, known: Sequence[str], what: str, name: str) -> int:
@@ -210,6 +384,22 @@ def new_claim_network(config: NetworkConfig) -> Any:
             return self.verdict(self.text(ids, mask, types).float()).squeeze(-1)
 
     return ClaimNetwork()
+
+
+def open_claim_network(folder: Path) -> Any:
+    """The torch module of a saved claim network, in evaluation mode.
+
+    Raises:
+        ModelError: the files are missing or damaged.
+    """
+    from safetensors.torch import load_file
+
+    module = new_claim_network(NetworkConfig.read(folder))
+    for unused in (module.text.scale, module.text.bias):
+        unused.requires_grad_(True)  # the file of a dual network holds them
+    load_weights(module.text, folder)
+    module.verdict.load_state_dict(load_file(folder / VERDICT))
+    return module.eval()
 
 
 def save_claim_network(module: Any, folder: Path) -> None:

@@ -49,7 +49,7 @@ class Codec:
         if chat and not template:
             raise ModelError(f"{name} has no chat template; leave chat out")
         self.chat = template if chat is None else chat
-        self._template_options = dict(template_options or {})
+        self.template_options = dict(template_options or {})
 
     def texts(self, prompts: Sequence[str], system: str | None) -> list[str]:
         """What the tokenizer gets: each prompt after the system text, in the chat template if there is one.
@@ -61,7 +61,7 @@ class Codec:
             return [f"{system}\n\n{prompt}" if system else prompt for prompt in prompts]
         before = [{"role": "system", "content": system}] if system else []
         talks = [[*before, {"role": "user", "content": prompt}] for prompt in prompts]
-        options = {**self._template_options, "tokenize": False, "add_generation_prompt": True}
+        options = {**self.template_options, "tokenize": False, "add_generation_prompt": True}
         try:
             return [str(self._tokenizer.apply_chat_template(talk, **options)) for talk in talks]
         except ImportError as error:

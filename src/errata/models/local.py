@@ -29,6 +29,7 @@ from errata.models.pretrained import (
     short_name,
     torch_module,
 )
+from errata.models.weights import overlaid
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -143,6 +144,27 @@ class LocalModel:
             template_options=template_options,
         )
 
+    def with_weights(self, changed: Mapping[str, Tensor]) -> Self:
+        """This model with some weights changed; all others are shared, and this one stays as it is.
+
+        Args:
+            changed: new values by the module's parameter names.
+
+        Raises:
+            ConfigError: there is no such parameter, or it has another shape.
+        """
+        return type(self)(
+            overlaid(self._module, changed),
+            self._tokenizer,
+            kind=self.kind,
+            name=self._name,
+            batch_size=self.batch_size,
+            max_new_tokens=self._max_new_tokens,
+            system=self._options.system,
+            chat=self._codec.chat,
+            template_options=self._codec.template_options,
+        )
+
     @property
     def name(self) -> str:
         """How logs and results call it."""
@@ -234,6 +256,31 @@ class LocalModel:
             EditError, ModelError: as `token_log_probs`.
         """
         return self._codec.pair_ids(prompts, targets, self._options.system)[1]
+
+    def vectors(self, prompts: Sequence[str]) -> NDArray[np.float32]:
+        """The mean of the last hidden state over each prompt's tokens, padding aside; shape (n, width).
+
+        An encoder-decoder's is its encoder's. A row does not depend on its batch mates (beyond rounding).
+
+        Raises:
+            EditError: a prompt is blank, not text, or longer than the model takes.
+            ModelError: out of memory, or the model failed.
+        """
+        texts = check_prompts(prompts)
+        with self._lock, self._named_errors():
+            ids = self._codec.prompt_ids(self._codec.texts(texts, self._options.system))
+            self._codec.check_room(ids, [0] * len(ids))
+            rows = self._batched([len(row) for row in ids], lambda batch: self._means([ids[i] for i in batch]))
+        return np.stack(rows) if rows else np.zeros((0, 0), np.float32)
+
+    def _means(self, prompts: list[Ids]) -> list[NDArray[np.float32]]:
+        ids, mask = self._padded(prompts)
+        if self.kind == "seq2seq":
+            hidden = self._module.get_encoder()(input_ids=ids, attention_mask=mask).last_hidden_state
+        else:
+            hidden = self._module(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states[-1]
+        weights = mask[:, :, None].to(hidden.dtype)
+        return list(((hidden * weights).sum(1) / weights.sum(1)).float().cpu().numpy())
 
     def logits(self, prompts: Sequence[str], targets: Sequence[str]) -> list[tuple[Tensor, Tensor]]:
         """One differentiable teacher-forced pass, for training; mode and gradients are the caller's.

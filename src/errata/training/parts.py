@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from errata.errors import ConfigError
-from errata.training.settings import read_recipe
+from errata.settings import read_recipe
 
 
 @dataclass(frozen=True, slots=True)

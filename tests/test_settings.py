@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from errata.errors import ConfigError
+from errata.settings import read_recipe
 from errata.training.base import BaseSettings
 from errata.training.parts import PARTS, default_settings, part_of, published
-from errata.training.settings import read_recipe
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = Path(__file__).parents[1] / "configs"
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)

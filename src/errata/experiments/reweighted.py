@@ -1,0 +1,94 @@
+"""Put one batch's questions to an editor that changed weights: nothing is routed, so base and editor answer every one.
+
+The counterpart of `asking` for editors without a memory; what the rows amount to is `scoring`'s business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from errata import metrics
+from errata.editors.weights import WeightEditor
+from errata.experiments.asking import CHUNK, Counting, Inside, Outside, apart_of
+from errata.experiments.forcing import writes
+from errata.experiments.scoring import Row, chunks
+from errata.problems.cases import Problem
+
+NOTE = "the edited model is teacher-forced; out of scope the base's own answer is the target"
+UNFORCED = "the model tells no token likelihoods: its answers are compared as generated"
+
+
+class Reasker(Counting):
+    """Asks an editor that changes weights, batch after batch.
+
+    Args:
+        base: the editor before any edit.
+    """
+
+    def __init__(self, base: WeightEditor) -> None:
+        super().__init__()
+        self._base = base
+
+    @property
+    def note(self) -> str:
+        """What is teacher-forced, in words."""
+        return NOTE if self.forces() else UNFORCED
+
+    def forces(self, *, fired: bool = False) -> bool:
+        """Whether answers are teacher-forced; nothing fires."""
+        return writes(self._base.model) is not None
+
+    def rows(self, part: Problem, number: int) -> Iterator[Row]:
+        """Make a batch's edits and ask every input of it: those in scope, then the others.
+
+        Args:
+            part: the batch.
+            number: which one it is; in every row.
+
+        Raises:
+            UnsupportedEdit, ModelError: as `WeightEditor.edit`.
+        """
+        inside, outside = apart_of(part)
+        if not inside and not outside:  # a sample asks some batches nothing
+            return
+        edited = self._base.edit(*(case.edit for case in part.cases))
+        for labelled in chunks(inside, CHUNK):
+            yield from self._inside(edited, labelled, number)
+            self.told(len(labelled))
+        for unlabelled in chunks(outside, CHUNK):
+            yield from self._outside(edited, unlabelled, number)
+            self.told(len(unlabelled))
+
+    def _inside(self, edited: WeightEditor, chunk: Sequence[Inside], number: int) -> Iterator[Row]:
+        texts, due = [one.text for _, one in chunk], [one.answer for _, one in chunk]
+        said = [answer.text for answer in edited.generate(texts)]
+        right = metrics.edit_success(said, due)
+        forced = _forced(edited, texts, due)
+        for at, (own, one) in enumerate(chunk):
+            yield Row(
+                "in", one.kind, one.hard, one.text, one.answer, said[at], own.edit.id, None, None, None,
+                bool(right[at]), number, self.seed, forced[at],
+            )  # fmt: skip
+
+    def _outside(self, edited: WeightEditor, chunk: Sequence[Outside], number: int) -> Iterator[Row]:
+        texts = [one.text for _, one in chunk]
+        before = [answer.text for answer in self._base.generate(texts)]
+        after = [answer.text for answer in edited.generate(texts)]
+        changed = metrics.drawdown(after, before)
+        forced = _forced(edited, texts, before)
+        for at, (edit, one) in enumerate(chunk):
+            yield Row(
+                "out", one.kind, one.hard, one.text, before[at], after[at], edit, None, None, None,
+                not changed[at], number, self.seed, forced[at],
+            )  # fmt: skip
+
+
+def _forced(edited: WeightEditor, texts: Sequence[str], due: Sequence[str]) -> list[bool | None]:
+    """Teacher-forced exact match; None where the model writes no tokens, or has nothing to be shown."""
+    model = writes(edited.model)
+    if model is None:
+        return [None] * len(texts)
+    asked = [at for at, answer in enumerate(due) if answer]
+    found = model.target_matches([texts[at] for at in asked], [due[at] for at in asked])
+    right = {at: bool(row.all()) for at, row in zip(asked, found, strict=True)}
+    return [right.get(at) for at in range(len(texts))]

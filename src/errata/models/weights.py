@@ -1,0 +1,71 @@
+"""A torch module with some weights changed and the others shared with the module it came from, which stays as it is.
+
+Knows names and tensors; what a change is for, the editors know.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from errata.errors import ConfigError, UnsupportedModel
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_BLOCK = re.compile(r"(?P<stack>(?:.*?\.)?(?:block|blocks|layer|layers|h))\.(?P<number>\d+)\.(?P<rest>.*)")
+"""A weight within a stack of like blocks, whatever the architecture calls it."""
+_NOT_FEED_FORWARD = re.compile(r"att|norm|ln_|bias|lora", re.IGNORECASE)
+
+
+def overlaid(module: Any, changed: Mapping[str, Tensor]) -> Any:
+    """A module that differs in these parameters alone; all else is shared, so it takes their memory and no more.
+
+    Args:
+        module: any torch module; not changed.
+        changed: new values by parameter name, of the same shapes.
+
+    Raises:
+        ConfigError: there is no such parameter, or it has another shape.
+    """
+    import torch
+
+    own = dict(module.named_parameters())
+    for name, value in changed.items():
+        if name not in own or own[name].shape != value.shape:
+            said = f"the model has no weights {name!r} of shape {tuple(value.shape)}"
+            raise ConfigError(said, key=name, accepted=tuple(own))
+    kept = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}
+    for name, value in changed.items():  # wherever else the module holds the same weights, these stand too
+        kept[id(own[name])] = torch.nn.Parameter(value.detach().clone(), requires_grad=False)
+    return copy.deepcopy(module, kept)
+
+
+def feed_forward(module: Any, last: int = 2) -> tuple[str, ...]:
+    """Names of the feed-forward weight matrices in the last blocks of every stack (encoder and decoder apart).
+
+    These are what the papers' weight editors change (SERAC's released code: the last two blocks of either stack of T5;
+    SeProG, section 4: the last two layers).
+
+    Args:
+        module: a transformer.
+        last: blocks of each stack; 0 takes all.
+
+    Raises:
+        UnsupportedModel: no stack of blocks is found in it.
+    """
+    found: dict[str, dict[int, list[str]]] = {}
+    for name, value in module.named_parameters():
+        place = _BLOCK.fullmatch(name)
+        if place and value.dim() == 2 and not _NOT_FEED_FORWARD.search(place["rest"]):
+            found.setdefault(place["stack"], {}).setdefault(int(place["number"]), []).append(name)
+    if not found:
+        raise UnsupportedModel(f"{type(module).__name__} has no stack of blocks whose weights could be edited")
+    return tuple(
+        name
+        for blocks in found.values()
+        for number in sorted(blocks)[-last if last else None :]
+        for name in blocks[number]
+    )

@@ -1,0 +1,65 @@
+"""Editors that change weights are asked everything, and measured against their base before the edits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from errata.edit import Edit
+from errata.errors import ConfigError, UnsupportedEdit
+from errata.experiments.evaluate import evaluate_problem
+from errata.experiments.rows import read_rows
+from errata.models.local import LocalModel
+from errata.problems.cases import EditCase, Labelled, Problem, Replies, Unlabelled
+from tiny import tiny_t5
+
+pytest.importorskip("torch")
+
+PARIS = Edit(prompt="what is the capital of france ?", target="astana", id="paris")
+JAZZ = Edit(prompt="who plays for bordeaux ?", target="jazz", id="jazz")
+PROBLEM = Problem(
+    name="made_up",
+    split="test",
+    cases=(
+        EditCase(PARIS, (Labelled(PARIS.prompt, "astana", "rephrase"),), (Unlabelled("paris", "same_subject", True),)),
+        EditCase(JAZZ, (Labelled(JAZZ.prompt, "jazz", "rephrase"),)),
+    ),
+    shared=(Unlabelled("hello world", "nq"),),
+    data_hash="abc",
+)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> LocalModel:
+    return LocalModel.from_pretrained(tiny_t5(tmp_path_factory.mktemp("t5")), device="cpu", name="tiny")
+
+
+@pytest.mark.parametrize("edits", [1, "all"])
+def test_the_figures_and_rows(base: LocalModel, edits: int | str, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    report = evaluate_problem(PROBLEM, editor="ft", settings={"lr": 0.03}, model=base, edits=edits, rows=rows)
+    assert (report.editor, report.scope, report.model) == ("ft", "none", "tiny")
+    assert (report.es, report.n_in, report.n_out) == (1.0, 2, 2)
+    assert report.config["settings"]["lr"] == 0.03
+    assert report.teacher_forced is not None and report.teacher_forced["es"] == 1.0
+    _, found = read_rows(rows)
+    outside = [row for row in found if row["side"] == "out"]
+    assert [row["expected"] for row in outside] == [base.generate([row["input"]])[0] for row in outside]
+    changed = [row["answer"] != row["expected"] for row in outside]
+    assert report.dd == sum(changed) / 2 and [not row["right"] for row in outside] == changed
+
+
+def test_what_makes_no_sense_is_refused(base: LocalModel, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    with pytest.raises(ConfigError, match="ft has no scope classifier"):
+        evaluate_problem(PROBLEM, editor="ft", model=base, components=True, rows=rows)
+    with pytest.raises(ConfigError, match="ft has no counterfactual model"):
+        evaluate_problem(PROBLEM, editor="ft", model=base, counterfactual="reader", rows=rows)
+    talk = Edit(prompt="Topic: jazz Sentiment: Positive", id="talk")
+    case = EditCase(talk, (Labelled("jazz", "", "opinion"),), (), Replies(("hello",), ("world",)))
+    with pytest.raises(UnsupportedEdit, match="edit talk has no target, and ft has nothing else to teach"):
+        evaluate_problem(
+            Problem(name="talk", split="test", cases=(case,), data_hash=""), editor="ft", model=base, rows=rows
+        )
+    assert not rows.exists()
