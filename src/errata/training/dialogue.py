@@ -37,7 +37,7 @@ class DialogueSettings:
 
     base: str = "chat"
     """The base model it starts from and is measured against: an installed part or a folder."""
-    unlikelihood: float = 1.0
+    unlikelihood: float = 0.2
     """Weight of -log(1 - p) of wrong replies' tokens beside -log p of right replies'."""
     contrast: float = 1.0
     """Weight of -log z_sent of a few replies: unlike unlikelihood it does not fade where p is small already."""
@@ -47,13 +47,12 @@ class DialogueSettings:
     """Dev topics on which edit success is measured while training; all of them are in the end."""
     loop: LoopSettings = field(
         default_factory=lambda: LoopSettings(
-            steps=3000,
+            steps=2500,
             batch=32,
             lr=1e-3,
             warmup=100,
-            evaluate_every=200,
+            evaluate_every=250,
             save_every=50,
-            patience=5,
         )
     )
     """The training loop."""
