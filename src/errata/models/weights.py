@@ -43,6 +43,27 @@ def overlaid(module: Any, changed: Mapping[str, Tensor]) -> Any:
     return copy.deepcopy(module, kept)
 
 
+class Substituted:
+    """A module that is run with tensors in the place of some weights, so that gradients flow through these.
+
+    Args:
+        module: any torch module; not changed.
+        tensors: by parameter name; need be no leaves.
+    """
+
+    def __init__(self, module: Any, tensors: Mapping[str, Tensor]) -> None:
+        self._module, self._tensors = module, dict(tensors)
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """The module's forward with these tensors."""
+        import torch
+
+        return torch.func.functional_call(self._module, self._tensors, args, options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module, name)
+
+
 def feed_forward(module: Any, last: int = 2) -> tuple[str, ...]:
     """Names of the feed-forward weight matrices in the last blocks of every stack (encoder and decoder apart).
 

@@ -1,0 +1,103 @@
+"""What gradient editors read off an edit: the loss, and at every edited layer what went in and what came back.
+
+The gradient of a weight matrix is the sum over tokens of an outer product of the layer's input and of the gradient at
+its output (MEND; Mitchell et al., 2021, section 3): two vectors a token tell all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from errata.editors.weights import Editable
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """A weight matrix's gradient in factors.
+
+    Args:
+        inputs: the layer's inputs, one row a token, shape (tokens, d_in).
+        deltas: the gradients of the loss at its outputs, shape (tokens, d_out).
+    """
+
+    inputs: Tensor
+    deltas: Tensor
+
+    def used(self) -> Rank:
+        """Without the rows that no gradient reached (padding)."""
+        rows = (self.deltas != 0).any(-1)
+        return Rank(self.inputs[rows], self.deltas[rows])
+
+
+def edit_loss(model: Any, told: Sequence[tuple[str, str]]) -> Tensor:
+    """The edits' negative log-likelihood per token, averaged over edits; differentiable.
+
+    Args:
+        model: whose `logits` are taken.
+        told: (prompt, answer) of every edit.
+    """
+    import torch
+
+    rows = model.logits([prompt for prompt, _ in told], [answer for _, answer in told])
+    return torch.stack([torch.nn.functional.cross_entropy(logits.float(), ids) for logits, ids in rows]).mean()
+
+
+def ranks(model: Editable, told: Sequence[tuple[str, str]], names: Sequence[str]) -> Mapping[str, Rank]:
+    """The factors of the edit loss's gradient at each of these weights.
+
+    Args:
+        model: the base model as it is now.
+        told: (prompt, answer) of every edit.
+        names: weight matrices of linear layers.
+
+    Returns:
+        By name; `gradient` puts them together.
+    """
+    import torch
+
+    seen: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in names}
+    handles = []
+    for name in names:
+        layer = model.module.get_submodule(name.rpartition(".")[0])
+        handles.append(layer.register_forward_hook(_watch(seen[name])))
+    try:
+        with torch.enable_grad():
+            loss = edit_loss(model, told)
+            outputs = [out for found in seen.values() for _, out in found]
+            grads = iter(torch.autograd.grad(loss, outputs, allow_unused=True))
+    finally:
+        for handle in handles:
+            handle.remove()
+    factors = {}
+    for name, found in seen.items():
+        pairs = [(x.detach(), grad) for x, out in found if (grad := next(grads)) is not None]
+        factors[name] = Rank(
+            torch.cat([x.flatten(0, -2) for x, _ in pairs]), torch.cat([grad.flatten(0, -2) for _, grad in pairs])
+        ).used()
+    return factors
+
+
+def gradient(layer: Any, rank: Rank) -> Tensor:
+    """The weight gradient that the factors make, the way round that the layer keeps its weights."""
+    import torch
+
+    if isinstance(layer, torch.nn.Linear):  # (d_out, d_in); GPT-2's layers keep (d_in, d_out)
+        return rank.deltas.T @ rank.inputs
+    return rank.inputs.T @ rank.deltas
+
+
+def _watch(found: list[tuple[Tensor, Tensor]]) -> Any:
+    """A hook that keeps a layer's input and output."""
+
+    def hook(layer: Any, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
+        if not output.requires_grad:
+            output = output.detach().requires_grad_(True)
+        found.append((inputs[0], output))
+        return output
+
+    return hook
