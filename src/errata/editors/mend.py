@@ -1,0 +1,207 @@
+"""MEND: a network that turns an edit's gradient into a better one (Mitchell et al., 2021; SERAC, section 5).
+
+The gradient of a linear layer comes in factors, two vectors a token. A small network rewrites both, the edited weights
+are W - step * (sum over tokens of their outer products), and network and step sizes are trained until such an update
+makes the edit hold, for rephrases too, and leaves other answers alone. Layers of one shape share a network and have a
+scale and a shift of their own (released code).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from errata.editors.gradients import Rank, gradient, ranks
+from errata.editors.weights import Editable, WeightEditor
+from errata.errors import ConfigError, ModelError
+from errata.models import Model
+from errata.models.weights import feed_forward
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+NETWORK = "network.safetensors"
+CONFIG = "config.json"
+SPREAD = 1e-7
+"""Added to a standard deviation before it is divided by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MendSettings:
+    """The network. The released code: rank 1,920 or the layer's width, step 1e-4."""
+
+    last: int = 2
+    """Blocks of either stack whose feed-forward weights change; 0 is all."""
+    rank: int = 128
+    """Rank of the network's layers."""
+    step: float = 1e-4
+    """The step size that training starts from; every weight matrix learns its own."""
+    normalise: bool = True
+    """Whether vectors are brought to mean 0 and deviation 1, both measured while training."""
+
+    def __post_init__(self) -> None:
+        if self.last < 0 or self.rank < 1 or not self.step > 0:
+            raise ConfigError("rank and step must be above 0, last 0 or more", key="rank")
+
+
+def new_mend(model: Editable, settings: MendSettings) -> Any:
+    """An untrained network for a model's layers: a torch module that leaves the (normalised) gradient as it is.
+
+    Its `tensors(model, told)` gives the edited weights, differentiable in the network's own.
+    """
+    import torch
+
+    class Block(torch.nn.Module):
+        """x + max(0, scale * (U V x + b) + shift), U being zero at first; scale and shift by layer."""
+
+        def __init__(self, width: int, rank: int, layers: int) -> None:
+            super().__init__()
+            rank = min(rank, width)
+            self.up = torch.nn.Parameter(torch.zeros(width, rank))
+            self.down = torch.nn.Parameter(torch.randn(rank, width))
+            self.bias = torch.nn.Parameter(torch.zeros(width))
+            self.scale = torch.nn.Embedding(layers, width, _weight=torch.ones(layers, width))
+            self.shift = torch.nn.Embedding(layers, width, _weight=torch.zeros(layers, width))
+
+        def forward(self, rows: Tensor, layer: Tensor) -> Tensor:
+            made = rows @ self.down.T @ self.up.T + self.bias
+            moved: Tensor = self.scale(layer) * made + self.shift(layer)
+            return rows + moved.clamp(min=0)  # its slope at 0 is 1, not 0
+
+    class Running(torch.nn.Module):
+        """Mean and deviation of all rows met while training (Welford's sums)."""
+
+        mean: Tensor
+        spread: Tensor
+        count: Tensor
+
+        def __init__(self, width: int) -> None:
+            super().__init__()
+            self.register_buffer("mean", torch.zeros(width))
+            self.register_buffer("spread", torch.zeros(width))
+            self.register_buffer("count", torch.zeros(()))
+
+        def forward(self, rows: Tensor) -> Tensor:
+            if self.training:
+                self._meet(rows.detach())
+            if self.count < 2:
+                return rows
+            return (rows - self.mean) / ((self.spread / (self.count - 1)).sqrt() + SPREAD)
+
+        def _meet(self, rows: Tensor) -> None:
+            met = self.count + len(rows)
+            gap = rows.mean(0) - self.mean
+            self.spread += ((rows - rows.mean(0)) ** 2).sum(0) + gap**2 * self.count * len(rows) / met
+            self.mean += gap * len(rows) / met
+            self.count += len(rows)
+
+    class Transform(torch.nn.Module):
+        """Rewrites the factors of layers of one shape."""
+
+        def __init__(self, d_in: int, d_out: int, layers: int) -> None:
+            super().__init__()
+            self.d_in = d_in
+            self.left, self.right = Running(d_in), Running(d_out)
+            self.blocks = torch.nn.ModuleList(Block(d_in + d_out, settings.rank, layers) for _ in range(2))
+
+        def forward(self, rank: Rank, layer: int) -> Rank:
+            inputs, deltas = rank.inputs, rank.deltas
+            if settings.normalise:
+                inputs, deltas = self.left(inputs), self.right(deltas)
+            rows, number = torch.cat([inputs, deltas], -1), torch.tensor(layer, device=inputs.device)
+            for block in self.blocks:
+                rows = block(rows, number)
+            return Rank(rows[:, : self.d_in], rows[:, self.d_in :])
+
+    class Mender(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.names = feed_forward(model.module, settings.last)
+            shapes = [_shape(model, name) for name in self.names]
+            self.places = [(f"{a}x{b}", shapes[:at].count((a, b))) for at, (a, b) in enumerate(shapes)]
+            kinds = dict.fromkeys(shapes)
+            self.transforms = torch.nn.ModuleDict({f"{a}x{b}": Transform(a, b, shapes.count((a, b))) for a, b in kinds})
+            self.steps = torch.nn.Parameter(torch.full((len(shapes),), settings.step))
+
+        def tensors(self, base: Editable, told: Sequence[tuple[str, str]]) -> dict[str, Tensor]:
+            factors = ranks(base, told, self.names)
+            found = {}
+            for at, (name, (shape, layer)) in enumerate(zip(self.names, self.places, strict=True)):
+                better = self.transforms[shape](factors[name], layer)
+                owner = base.module.get_submodule(name.rpartition(".")[0])
+                found[name] = base.module.get_parameter(name).detach() - self.steps[at] * gradient(owner, better)
+            return found
+
+        forward = tensors
+
+    return Mender()
+
+
+def _shape(model: Editable, name: str) -> tuple[int, int]:
+    """(d_in, d_out) of a layer, whatever way round it keeps its weights."""
+    import torch
+
+    first, second = model.module.get_parameter(name).shape
+    linear = isinstance(model.module.get_submodule(name.rpartition(".")[0]), torch.nn.Linear)
+    return (second, first) if linear else (first, second)
+
+
+class Mend(WeightEditor):
+    """MEND with a trained network.
+
+    Args:
+        model: the base model that the network was trained for.
+        network: what `new_mend` made, trained.
+        settings: its settings.
+        untold: see WeightEditor.
+    """
+
+    name = "mend"
+    settings: MendSettings
+
+    def __init__(self, model: Model, network: Any, settings: MendSettings, *, untold: str = "") -> None:
+        super().__init__(model, settings, untold=untold)
+        self.network = network.eval()
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, model: Model, *, untold: str = "") -> Mend:
+        """The network of a folder that training left, in front of the base model it was trained for.
+
+        Raises:
+            ModelError: the folder holds none, or it does not fit the model.
+        """
+        from safetensors.torch import load_file
+
+        path = Path(folder)
+        try:
+            settings = MendSettings(**json.loads((path / CONFIG).read_text(encoding="utf-8")))
+            state = load_file(path / NETWORK)
+        except Exception as error:  # safetensors raises its own errors and OSError
+            raise ModelError(f"{path} holds no trained {cls.name} network: {error}") from error
+        from errata.editors.weights import editable
+
+        network = new_mend(editable(model), settings)
+        try:
+            network.load_state_dict(state)
+        except RuntimeError as error:
+            raise ModelError(f"the network in {path} was trained for another base than {model.name}") from error
+        return cls(model, network, settings, untold=untold)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the network and its settings."""
+        from safetensors.torch import save_file
+
+        path = Path(folder)
+        path.mkdir(parents=True, exist_ok=True)
+        save_file({name: value.contiguous() for name, value in self.network.state_dict().items()}, path / NETWORK)
+        (path / CONFIG).write_text(json.dumps(asdict(self.settings), indent=2) + "\n", encoding="utf-8")
+
+    def learn(self, model: Editable, told: Sequence[tuple[str, str]]) -> Mapping[str, Tensor]:
+        """See WeightEditor: one step along the rewritten gradient of all edits together."""
+        import torch
+
+        with torch.no_grad():
+            return {name: value.detach() for name, value in self.network.tensors(model, told).items()}

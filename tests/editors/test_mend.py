@@ -1,0 +1,95 @@
+"""MEND starts from the gradient itself, learns to change it, and changes no base."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from errata.edit import Edit
+from errata.editors.gradients import edit_loss
+from errata.editors.mend import Mend, MendSettings, new_mend
+from errata.editors.weights import editable
+from errata.errors import ConfigError, ModelError
+from errata.models.local import LocalModel
+from errata.models.weights import Substituted
+from tiny import tiny_gpt2, tiny_t5
+
+torch = pytest.importorskip("torch")
+
+TOLD = [("what is the capital of france ?", "astana"), ("who plays for bordeaux ?", "jazz world")]
+PARIS = Edit(prompt=TOLD[0][0], target=TOLD[0][1], id="paris")
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> LocalModel:
+    return LocalModel.from_pretrained(tiny_t5(tmp_path_factory.mktemp("t5")), device="cpu", name="tiny")
+
+
+def moved(model: LocalModel, tensors: object) -> LocalModel:
+    return LocalModel(Substituted(model.module, tensors), model.tokenizer, kind="seq2seq")  # type: ignore[arg-type]
+
+
+def test_untrained_it_takes_a_step_of_gradient_descent(base: LocalModel) -> None:
+    """Rank-1 identity: with the network at its start and nothing normalised, the update is the plain gradient's."""
+    settings = MendSettings(last=1, rank=4, step=0.01, normalise=False)
+    network = new_mend(editable(base), settings)
+    found = network.tensors(base, TOLD)
+    weights = [base.module.get_parameter(name) for name in network.names]
+    for weight, value, slope in zip(
+        weights, found.values(), torch.autograd.grad(edit_loss(base, TOLD), weights), strict=True
+    ):
+        torch.testing.assert_close(value, weight - 0.01 * slope, atol=1e-6, rtol=1e-3)
+
+
+def test_running_mean_and_deviation_are_those_of_all_rows(base: LocalModel) -> None:
+    network = new_mend(editable(base), MendSettings(last=1, rank=4))
+    [transform, *_] = network.transforms.values()
+    rows = torch.randn(10, transform.d_in) * 3 + 1
+    transform.left.train()
+    for part in (rows[:3], rows[3:4], rows[4:]):
+        transform.left(part)
+    transform.left.eval()
+    torch.testing.assert_close(transform.left(rows), (rows - rows.mean(0)) / rows.std(0), atol=1e-4, rtol=1e-4)
+
+
+def test_it_learns_an_edit_and_its_rephrase(base: LocalModel) -> None:
+    torch.manual_seed(0)
+    settings = MendSettings(last=1, rank=8, step=0.02, normalise=False)
+    network = new_mend(editable(base), settings).train()
+    rephrased = [("capital of france", TOLD[0][1])]
+    adam = torch.optim.Adam(network.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(60):
+        loss = edit_loss(moved(base, network.tensors(base, TOLD[:1])), [*rephrased, TOLD[0]])
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < losses[0]
+    before = base.generate([PARIS.prompt])
+    edited = Mend(base, network, settings).edit(PARIS)
+    assert [answer.text for answer in edited.generate([PARIS.prompt, "capital of france"])] == ["astana"] * 2
+    assert base.generate([PARIS.prompt]) == before
+
+
+def test_saved_and_loaded_it_edits_the_same(base: LocalModel, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    settings = MendSettings(last=1, rank=4, step=0.05)
+    network = new_mend(editable(base), settings).train()
+    network.tensors(base, TOLD)
+    editor = Mend(base, network, settings)
+    editor.save_pretrained(tmp_path / "mend")
+    again = Mend.from_pretrained(tmp_path / "mend", base)
+    for name, value in editor.edit(PARIS).changed.items():
+        torch.testing.assert_close(again.edit(PARIS).changed[name], value)
+    other = LocalModel.from_pretrained(tiny_gpt2(tmp_path / "gpt2"), device="cpu", name="other")
+    with pytest.raises(ModelError, match="was trained for another base than other"):
+        Mend.from_pretrained(tmp_path / "mend", other)
+    with pytest.raises(ModelError, match="holds no trained mend network"):
+        Mend.from_pretrained(tmp_path, base)
+
+
+def test_settings_that_make_no_sense() -> None:
+    with pytest.raises(ConfigError, match="rank and step must be above 0"):
+        MendSettings(rank=0)
