@@ -65,6 +65,26 @@ def test_other_relations_of_the_subject_as_questions(tmp_path: Path) -> None:
     assert problem.apart == {"same_subject_cloze"}
 
 
+def test_the_dev_split_has_no_subject_of_a_test_file(tmp_path: Path) -> None:
+    def row(subject: str, other: str) -> dict[str, object]:
+        asked = {"prompt": other, "ground_truth": "x"}
+        said = {"subject": subject, "prompt": f"Who made {subject}?", "target_new": "Bo", "locality": [asked]}
+        return {**said, "rephrase_prompt": [f"{subject} was made by whom?", f"Who made {subject}?"]}
+
+    folder = tiny_data(tmp_path) / "zsre"
+    rows = [row("Zeta", "Who made Eta?"), row("Gamma", "Who saw Iota?"), row("Eta", "Who saw Theta?"), row("Zeta", "?")]
+    (folder / "decao_dev.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (folder / "mend_train.json").write_text(json.dumps([{"loc": "nq question: how far is it"}]))
+    problem = load_qa(tmp_path, split="dev")
+    assert [case.edit.meta["subject"] for case in problem.cases] == ["Zeta", "Eta"]
+    assert kinds(problem) == {("in", "rephrase"): 4, ("in", "same"): 2, ("out", "nq"): 1, ("out", "other_subject"): 1}
+    assert {one.text for one in problem.shared} == {"how far is it", "Who saw Theta?"}
+    assert dict(problem.notes) == {
+        "edits dropped: a test file has the subject": 1,
+        "other_subject dropped: names an edit's subject": 1,
+    }
+
+
 def test_strangers_and_ordinary_questions(tmp_path: Path) -> None:
     problem = load_qa(tiny_data(tmp_path))
     strangers = [one for one in problem.shared if one.kind == "other_subject"]
@@ -148,8 +168,8 @@ def test_a_record_is_named_by_its_line_in_a_list_too(tmp_path: Path) -> None:
 def test_no_such_folder_or_split(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="which is no folder"):
         DataFolder(tmp_path / "nowhere")
-    with pytest.raises(ConfigError, match="no split 'dev'"):
-        load_qa(tmp_path, split="dev")
+    with pytest.raises(ConfigError, match="no split 'train'"):
+        load_qa(tmp_path, split="train")
 
 
 # rewording

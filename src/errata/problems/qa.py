@@ -3,7 +3,8 @@
 Edits are the first record of each subject of zsre/mend_eval.json, in file order: many of its records contradict
 one another (one subject, one relation, several targets), and all edits are in memory at once here. In scope are the
 rephrase and the question itself; out of scope are Natural Questions, questions about subjects that no edit has,
-and other relations asked of the edits' own subjects. Test files only; nothing here may be trained or tuned on.
+and other relations asked of the edits' own subjects. Nothing of the test may be trained or tuned on; the dev split is
+De Cao's (zsre/decao_dev.jsonl), without the subjects of any test file.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from errata.errors import ConfigError
 from errata.problems import cases as kinds
 from errata.problems.cases import DataFolder, EditCase, Labelled, Problem, Unlabelled, distinct
 from errata.problems.facts import load_facts
-from errata.problems.held_out import HeldOut, normalise, pick
+from errata.problems.held_out import HeldOut, normalise, pick, runs
 from errata.problems.specificity import as_question, asks_the_same
 from errata.training.phrasebook import mine_templates, relation_of
 
@@ -28,23 +29,30 @@ PARAPHRASES = "zsre/knowedit_test_paraphrases10.json"
 ALIASES = "zsre/alias.json"
 TRAIN = "zsre/train_qa.jsonl"
 NATURAL = "nq_open/dev.jsonl"
+DEV = "zsre/decao_dev.jsonl"
+MEND_TRAIN = "zsre/mend_train.json"
+SPLITS = ("dev", "test")
+UNREAD = 150
+"""Records at the end of MEND's train file whose Natural Questions training does not read: the dev split asks them."""
 
 Row = Mapping[str, Any]
 
 
 def load_qa(data: str | Path | None = None, *, split: str = "test") -> Problem:
-    """The zsRE test.
+    """The zsRE test, or the dev split, to tune on.
 
     Args:
         data: folder of the public data; None takes ERRATA_DATA.
-        split: "test"; there is no other yet.
+        split: "dev" or "test".
 
     Raises:
         ConfigError: another split, no data folder, or a file that is missing or broken.
     """
-    if split != "test":
-        raise ConfigError(f"qa has no split {split!r}", key=split, accepted=("test",))
+    if split not in SPLITS:
+        raise ConfigError(f"qa has no split {split!r}", key=split, accepted=SPLITS)
     folder = DataFolder(data)
+    if split == "dev":
+        return _dev(folder)
     records = first_of_each_subject(folder.read(EVAL, "subject", "src", "rephrase", "alt"))
     knowedit = folder.read(KNOWEDIT, "subject", "prompt", "target_new", "locality", "portability")
     notes: Counter[str] = Counter()
@@ -68,6 +76,49 @@ def load_qa(data: str | Path | None = None, *, split: str = "test") -> Problem:
         data_hash=folder.hash,
         notes=tuple(sorted(notes.items())),
     )
+
+
+def _dev(folder: DataFolder) -> Problem:
+    """De Cao's dev records whose subject no test file has; out of scope are others' questions and Natural Questions."""
+    rows = folder.read(DEV, "subject", "prompt", "target_new", "rephrase_prompt", "locality")
+    tested = {
+        normalise(row["subject"])
+        for name in (EVAL, KNOWEDIT, PARAPHRASES, ALIASES)
+        for row in folder.read(name, "subject")
+    }
+    notes: Counter[str] = Counter()
+    first: dict[str, Row] = {}
+    for row in rows:
+        if normalise(row["subject"]) in tested:
+            notes["edits dropped: a test file has the subject"] += 1
+        else:
+            first.setdefault(normalise(row["subject"]), row)
+    natural = [row["loc"].removeprefix("nq question: ") for row in folder.read(MEND_TRAIN, "loc")][-UNREAD:]
+    asked = {relation_or_wording(row["prompt"], row["subject"]) for row in first.values()}
+    prompts = dict.fromkeys(item["prompt"] for row in first.values() for item in row["locality"])
+    others = [text for text in prompts if first.keys().isdisjoint(runs(normalise(text).split()))]
+    notes["other_subject dropped: names an edit's subject"] += len(prompts) - len(others)
+    return Problem(
+        name="qa",
+        split="dev",
+        cases=tuple(
+            EditCase(
+                Edit(prompt=row["prompt"], target=row["target_new"], id=f"zsre-dev-{at:04d}",
+                     meta={"subject": row["subject"]}),
+                distinct([
+                    *(Labelled(text, row["target_new"], kinds.REPHRASE) for text in row["rephrase_prompt"]),
+                    Labelled(row["prompt"], row["target_new"], kinds.SAME),
+                ]),
+            )
+            for at, row in enumerate(first.values())
+        ),
+        shared=tuple(
+            [Unlabelled(text, kinds.NQ) for text in dict.fromkeys(natural)]
+            + [_stranger(text, normalise(text), asked, kinds.OTHER_SUBJECT) for text in others]
+        ),
+        data_hash=folder.hash,
+        notes=tuple(sorted(notes.items())),
+    )  # fmt: skip
 
 
 def first_of_each_subject(rows: Iterable[Row]) -> dict[str, Row]:
