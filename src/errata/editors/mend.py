@@ -4,11 +4,15 @@ The gradient of a linear layer comes in factors, two vectors a token. A small ne
 are W - step * (sum over tokens of their outer products), and network and step sizes are trained until such an update
 makes the edit hold, for rephrases too, and leaves other answers alone. Layers of one shape share a network and have a
 scale and a shift of their own (released code).
+
+Unlike there, step sizes are learnt as logarithms, so that none changes its sign, and the network's inner weights begin
+with a deviation of 1 over the root of their width instead of 1, so that one rate of learning serves all.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -61,7 +65,7 @@ def new_mend(model: Editable, settings: MendSettings) -> Any:
             super().__init__()
             rank = min(rank, width)
             self.up = torch.nn.Parameter(torch.zeros(width, rank))
-            self.down = torch.nn.Parameter(torch.randn(rank, width))
+            self.down = torch.nn.Parameter(torch.randn(rank, width) / width**0.5)
             self.bias = torch.nn.Parameter(torch.zeros(width))
             self.scale = torch.nn.Embedding(layers, width, _weight=torch.ones(layers, width))
             self.shift = torch.nn.Embedding(layers, width, _weight=torch.zeros(layers, width))
@@ -124,7 +128,7 @@ def new_mend(model: Editable, settings: MendSettings) -> Any:
             self.places = [(f"{a}x{b}", shapes[:at].count((a, b))) for at, (a, b) in enumerate(shapes)]
             kinds = dict.fromkeys(shapes)
             self.transforms = torch.nn.ModuleDict({f"{a}x{b}": Transform(a, b, shapes.count((a, b))) for a, b in kinds})
-            self.steps = torch.nn.Parameter(torch.full((len(shapes),), settings.step))
+            self.log_steps = torch.nn.Parameter(torch.full((len(shapes),), math.log(settings.step)))
 
         def tensors(self, base: Editable, told: Sequence[tuple[str, str]]) -> dict[str, Tensor]:
             factors = ranks(base, told, self.names)
@@ -132,7 +136,7 @@ def new_mend(model: Editable, settings: MendSettings) -> Any:
             for at, (name, (shape, layer)) in enumerate(zip(self.names, self.places, strict=True)):
                 better = self.transforms[shape](factors[name], layer)
                 owner = base.module.get_submodule(name.rpartition(".")[0])
-                found[name] = base.module.get_parameter(name).detach() - self.steps[at] * gradient(owner, better)
+                found[name] = base.module.get_parameter(name).detach() - self.log_steps[at].exp() * gradient(owner, better)
             return found
 
         forward = tensors

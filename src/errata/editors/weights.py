@@ -43,6 +43,10 @@ class Editable(Model, Protocol):
         """This model with other values of some weights; all else is shared."""
         ...
 
+    def through(self, tensors: Mapping[str, Tensor]) -> Self:
+        """This model run with tensors in the place of some weights: the gradients of `logits` reach them."""
+        ...
+
 
 def editable(model: Model) -> Editable:
     """The model with its weights in sight, in float32: small steps are lost in half precision.

@@ -23,7 +23,7 @@ from errata.models.pretrained import short_name
 from errata.models.runtime import CHUNK, open_runtime, run_sorted
 from errata.models.saving import resolve
 from errata.models.text import Texts
-from errata.models.weights import overlaid
+from errata.models.weights import Substituted, overlaid
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,6 +65,10 @@ class OpenJudge(Judge, Protocol):
 
     def with_weights(self, changed: Mapping[str, Tensor]) -> Self:
         """The same with some weights changed."""
+        ...
+
+    def through(self, tensors: Mapping[str, Tensor]) -> Self:
+        """The same run with tensors in the place of some weights."""
         ...
 
 
@@ -192,6 +196,10 @@ class OpenClaims(ClaimClassifier):
         """This classifier with some weights changed; see `LocalModel.with_weights`."""
         return OpenClaims(self._judge.with_weights(changed), self._name)
 
+    def through(self, tensors: Mapping[str, Tensor]) -> OpenClaims:
+        """This classifier run with tensors in the place of some weights; see `LocalModel.through`."""
+        return OpenClaims(self._judge.through(tensors), self._name)
+
     def logits(self, prompts: Sequence[str], targets: Sequence[str]) -> list[tuple[Tensor, Tensor]]:
         """One differentiable pass: (logits of shape (1, 2), the verdict's number of shape (1,)) for each pair.
 
@@ -282,6 +290,10 @@ class _OpenNetwork:
         """See OpenJudge."""
         return type(self)(overlaid(self.module, changed), self._texts)
 
+    def through(self, tensors: Mapping[str, Tensor]) -> Self:
+        """See OpenJudge."""
+        return type(self)(Substituted(self.module, tensors), self._texts)
+
     def opened(self) -> OpenJudge:
         """See Judge."""
         return self
@@ -342,6 +354,10 @@ class _OpenCheckpoint(_Checkpoint):
     def with_weights(self, changed: Mapping[str, Tensor]) -> Self:
         """See OpenJudge."""
         return type(self)(self._model.with_weights(changed), self._true, self._false)
+
+    def through(self, tensors: Mapping[str, Tensor]) -> Self:
+        """See OpenJudge."""
+        return type(self)(self._model.through(tensors), self._true, self._false)
 
 
 def _label(labels: Mapping[int, str], wanted: str | int | None, known: Sequence[str], what: str, name: str) -> int:

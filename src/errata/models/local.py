@@ -29,7 +29,7 @@ from errata.models.pretrained import (
     short_name,
     torch_module,
 )
-from errata.models.weights import overlaid
+from errata.models.weights import Substituted, overlaid
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -153,8 +153,16 @@ class LocalModel:
         Raises:
             ConfigError: there is no such parameter, or it has another shape.
         """
+        return self._running(overlaid(self._module, changed))
+
+    def through(self, tensors: Mapping[str, Tensor]) -> Self:
+        """This model run with tensors in the place of some weights, so that the gradients of `logits` reach them."""
+        return self._running(Substituted(self._module, tensors))
+
+    def _running(self, module: Any) -> Self:
+        """This model with another module."""
         return type(self)(
-            overlaid(self._module, changed),
+            module,
             self._tokenizer,
             kind=self.kind,
             name=self._name,

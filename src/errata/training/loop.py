@@ -243,6 +243,7 @@ class _State:
 
 def _trained_state(module: Any) -> dict[str, Any]:
     wanted = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
+    wanted |= {name for name, _ in module.named_buffers()}  # such as running means
     return {name: value for name, value in module.state_dict().items() if name in wanted}
 
 

@@ -1,0 +1,88 @@
+"""An editor that learns to edit: its objective by hand, and a few steps on a tiny model."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from errata.edit import Edit
+from errata.editors.mend import MendSettings, new_mend
+from errata.editors.weights import editable
+from errata.errors import ConfigError
+from errata.models.local import LocalModel
+from errata.models.weights import feed_forward
+from errata.problems.cases import DATA, EditCase, Labelled, Problem, Unlabelled
+from errata.training.editing import Examiner, MendTraining, Trial, divergence, draw, objective
+from errata.training.groups import Sources
+from tiny import tiny_t5
+
+torch = pytest.importorskip("torch")
+
+ASKED = [("who plays for bordeaux ?", "jazz world"), ("hello world", "a fact")]
+TRIAL = Trial([("what is the capital of france ?", "astana")], [("capital of france", "astana")], ASKED)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> LocalModel:
+    model = LocalModel.from_pretrained(tiny_t5(tmp_path_factory.mktemp("t5")), device="cpu", name="tiny")
+    model.module.requires_grad_(False)
+    return model
+
+
+def test_the_divergence_is_that_of_the_distributions(base: LocalModel) -> None:
+    [name, *_] = feed_forward(base.module, 1)
+    other = base.with_weights({name: base.module.get_parameter(name) * 2})
+    texts, answers = zip(*ASKED, strict=True)
+    before, after = (np.concatenate(model.token_log_probs(texts, answers)) for model in (base, other))
+    wanted = (np.exp(before) * (before - after)).sum(-1).mean()
+    assert float(divergence(base, other, ASKED)) == pytest.approx(wanted, rel=1e-4)
+    assert float(divergence(base, base, ASKED)) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_objective_weighs_its_terms_and_reaches_the_network(base: LocalModel) -> None:
+    network = new_mend(editable(base), MendSettings(last=1, rank=2, step=0.1, normalise=False))
+    losses = objective(base, network(base, TRIAL.told), TRIAL, 0.5)
+    assert float(losses["loss"].detach()) == pytest.approx(
+        float((0.5 * losses["edit"] + losses["kept"]).detach()), rel=1e-5
+    )
+    losses["loss"].backward()
+    assert network.log_steps.grad is not None and bool((network.log_steps.grad != 0).all())
+    assert all(value.grad is None for value in base.module.parameters())
+
+
+def test_the_exam_by_hand(base: LocalModel) -> None:
+    """A network that changes nothing has the success that the base has, and no drawdown."""
+    first = base.generate(["capital of france"])[0]
+    cases = tuple(
+        EditCase(
+            Edit(prompt=f"capital of {name}", target="astana"), (Labelled("capital of france", answer, "rephrase"),)
+        )
+        for name, answer in (("france", first), ("paris", f"{first} jazz"))
+    )
+    problem = Problem(name="made", split="dev", cases=cases, shared=(Unlabelled("hello world", "nq"),), data_hash="")
+
+    class Nothing:
+        @staticmethod
+        def tensors(model: object, told: object) -> dict[str, object]:
+            return {}
+
+    assert Examiner(base, problem, 1, 10).figures(Nothing()) == {"es": 0.5, "dd": 0.0, "net": 0.5}
+
+
+@pytest.mark.parametrize("wrong", [{"problem": "poetry"}, {"edits": 0}, {"exam": 0}])
+def test_settings_that_make_no_sense(wrong: dict[str, object]) -> None:
+    with pytest.raises(ConfigError):
+        MendTraining(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(not os.environ.get(DATA), reason=f"{DATA} is not set: the public data is not at hand")
+def test_edits_are_drawn_with_an_input_on_either_side() -> None:
+    sources = Sources(Path(os.environ[DATA]), problem="qa_hard")
+    told, inside, outside = draw(sources, 10, random.Random(0))
+    assert len({prompt for prompt, _ in told}) == len(inside) == len(outside) == 10
+    assert all(target and answer for (_, target), (_, answer) in zip(told, inside, strict=True))
+    assert not {text for text, _ in inside} & set(outside)
