@@ -286,3 +286,36 @@ def test_fever_is_read() -> None:
     assert Counter(one.label for one in read_fever()) == dict.fromkeys(LABELS, 6_666)
     found = list(read_fever_symmetric())
     assert len(found) == 717 + 708 and all(one.evidence for one in found)
+
+
+# the hub
+
+
+def test_a_data_set_of_the_hub_is_read_as_it_was_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    fact_check_data(tmp_path / "here", test=mill())
+    flat = tmp_path / "cache"
+    (tmp_path / "here" / "vitaminc").rename(flat)
+    asked: list[tuple[str, dict[str, object]]] = []
+
+    def download(name: str, **options: object) -> str:
+        asked.append((name, options))
+        return str(flat)
+
+    monkeypatch.setattr(hub, "snapshot_download", download)
+    problem = load_fact_check("hub:tals/vitaminc@abc")
+    assert asked == [("tals/vitaminc", {"repo_type": "dataset", "revision": "abc"})]
+    assert len(problem.cases) + len(problem.shared) > 0
+
+
+def test_what_the_hub_does_not_give_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+
+    def refuse(name: str, **options: object) -> str:
+        raise OSError("offline")
+
+    monkeypatch.setattr(hub, "snapshot_download", refuse)
+    with pytest.raises(ConfigError, match=r"the hub did not give tals/vitaminc \(OSError\); name a folder"):
+        load_fact_check("hub:tals/vitaminc")
+    with pytest.raises(ConfigError, match="'hub:vitaminc' names no data set; say hub:owner/name"):
+        load_fact_check("hub:vitaminc")

@@ -136,7 +136,9 @@ def new_mend(model: Editable, settings: MendSettings) -> Any:
             for at, (name, (shape, layer)) in enumerate(zip(self.names, self.places, strict=True)):
                 better = self.transforms[shape](factors[name], layer)
                 owner = base.module.get_submodule(name.rpartition(".")[0])
-                found[name] = base.module.get_parameter(name).detach() - self.log_steps[at].exp() * gradient(owner, better)
+                found[name] = base.module.get_parameter(name).detach() - self.log_steps[at].exp() * gradient(
+                    owner, better
+                )
             return found
 
         forward = tensors

@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from errata.edit import Edit, check_text
-from errata.errors import ConfigError, EditError
+from errata.errors import ConfigError, EditError, MissingExtra
 
 DATA = "ERRATA_DATA"
+HUB = "hub:"
+"""Before the name of a data set of the Hugging Face hub."""
 
 REPHRASE = "rephrase"
 SAME = "same"
@@ -212,11 +214,14 @@ class Record(dict[str, Any]):
 class DataFolder:
     """The folder of the public data; remembers what was read, for the hash.
 
+    A data set of the hub is read as it was published, by "hub:owner/name" or "hub:owner/name@revision"; of a file
+    "vitaminc/test.jsonl" that it does not have, the name alone will do.
+
     Args:
-        folder: where it is; None takes the environment variable ERRATA_DATA.
+        folder: where it is, or the data set's name; None takes the environment variable ERRATA_DATA.
 
     Raises:
-        ConfigError: neither is given, or there is no such folder.
+        ConfigError: neither is given, or there is no such folder or data set.
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
@@ -226,7 +231,8 @@ class DataFolder:
                 f"{DATA} is not set; let it name the folder that holds the public data (zsre, nq_open and so on)",
                 key=DATA,
             )
-        self.folder = Path(named)
+        self._flat = str(named).startswith(HUB)
+        self.folder = _from_hub(str(named)) if self._flat else Path(named)
         if not self.folder.is_dir():
             raise ConfigError(f"{DATA} names {self.folder}, which is no folder", key=DATA)
         self._hashes: dict[str, str] = {}
@@ -242,6 +248,8 @@ class DataFolder:
             ConfigError: the file is missing, broken or empty, or a record lacks a field; says which.
         """
         path = self.folder / name
+        if self._flat and not path.exists():
+            path = self.folder / Path(name).name
         try:
             blob = path.read_bytes()
         except OSError as error:
@@ -280,6 +288,21 @@ class DataFolder:
     def files(self) -> tuple[str, ...]:
         """Names of the files read so far, sorted."""
         return tuple(sorted(self._hashes))
+
+
+def _from_hub(name: str) -> Path:
+    """Where the hub's client keeps a data set, fetched where it is not there yet."""
+    owner, _, revision = name.removeprefix(HUB).partition("@")
+    if owner.count("/") != 1:
+        raise ConfigError(f"{name!r} names no data set; say {HUB}owner/name", key=DATA)
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise MissingExtra("huggingface_hub", "local") from error
+    try:
+        return Path(snapshot_download(owner, repo_type="dataset", revision=revision or None))
+    except Exception as error:  # the hub's client raises a score of kinds
+        raise ConfigError(f"the hub did not give {owner} ({type(error).__name__}); name a folder", key=DATA) from error
 
 
 def _records(blob: bytes, name: str) -> list[Record]:
