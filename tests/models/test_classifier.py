@@ -11,7 +11,8 @@ import pytest
 
 from errata import zoo
 from errata.errors import ConfigError, EditError, ModelError
-from errata.models.classifier import VERDICT, ClaimClassifier, new_claim_network, save_claim_network
+from errata.models.classifier import ClaimClassifier
+from errata.models.judges import VERDICT, new_claim_network, save_claim_network
 from errata.models.load import load_model
 from errata.models.local import LocalModel
 from errata.models.network import NetworkConfig

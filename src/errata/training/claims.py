@@ -15,7 +15,7 @@ from typing import Any
 
 from errata.errors import ConfigError
 from errata.models.backbone import find_backbone
-from errata.models.classifier import new_claim_network, save_claim_network
+from errata.models.judges import new_claim_network, save_claim_network
 from errata.models.network import NetworkConfig
 from errata.models.text import Texts
 from errata.problems.cases import DataFolder
