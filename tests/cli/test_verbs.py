@@ -298,6 +298,10 @@ def test_train_evaluate_and_bench_call_what_they_should(
     cli("train", "counterfactual", "qa_hard", "--preset", "paper")
     assert (asked["problem"], asked["preset"]) == ("qa_hard", "paper")
     assert asked["out"] == Path("out") / "counterfactual-qa_hard"
+    cli("train", "editor", "mend", "qa")
+    assert (asked["part"], asked["problem"], asked["out"]) == ("mend", "qa", Path("out") / "mend-qa")
+    assert "no editor 'men' to train" in cli("train", "editor", "men", "qa", code=2).stderr
+    assert "for one problem, not for qa and fact_check" in cli("train", "scope", "qa", "fact_check", code=2).stderr
     monkeypatch.setattr("errata.experiments.bench.bench_route", lambda *, edits=1, runtime, progress: {"edits": edits})
     assert cli.json("bench", "route", "--edits", "7") == {"edits": 7}
     assert "no option --texts" in cli("bench", "route", "--texts", "7", code=2).stderr
@@ -327,7 +331,9 @@ def test_evaluate_takes_the_presets_model_unless_one_is_named(cli: Cli, monkeypa
     monkeypatch.setattr(cli, "environment", {**cli.environment, "ERRATA_MODEL": None})
     assert "0.5" in cli("evaluate", "qa", "--components").stdout
     assert (asked["model"], asked["preset"], asked["components"]) == (None, "mini", True)
-    cli("evaluate", "qa", "--model", "mini")
+    cli("evaluate", "qa", "--model", "mini", "--editor", "ft", "--set", "lr=0.5", "--set", "weights=runs/x")
+    assert (asked["editor"], asked["settings"]) == ("ft", {"lr": 0.5, "weights": "runs/x"})
+    assert "--set takes KEY=VALUE" in cli("evaluate", "qa", "--set", "lr", code=2).stderr
     assert asked["model"] == "mini"
 
 

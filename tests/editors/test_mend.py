@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from errata.edit import Edit
+from errata.editors.catalogue import get_editor
 from errata.editors.gradients import edit_loss
 from errata.editors.mend import Mend, MendSettings, new_mend
 from errata.editors.weights import editable
@@ -88,6 +89,11 @@ def test_saved_and_loaded_it_edits_the_same(base: LocalModel, tmp_path: Path) ->
         Mend.from_pretrained(tmp_path / "mend", other)
     with pytest.raises(ModelError, match="holds no trained mend network"):
         Mend.from_pretrained(tmp_path, base)
+
+
+def test_without_a_trained_network_it_says_what_to_train(base: LocalModel) -> None:
+    with pytest.raises(ConfigError, match="mend needs a trained network: `errata train editor mend qa`"):
+        get_editor("mend")(base)
 
 
 def test_settings_that_make_no_sense() -> None:

@@ -16,7 +16,7 @@ from errata.cli.output import emit, table
 from errata.cli.session import Session, quiet, shared
 from errata.errors import ConfigError
 
-PARTS = ("base", "scope", "counterfactual", "seq2seq")
+PARTS = ("base", "scope", "counterfactual", "seq2seq", "editor")
 BENCHES = ("route", "encode")
 """The functions `bench_NAME` of errata.experiments.bench."""
 
@@ -24,6 +24,7 @@ BENCHES = ("route", "encode")
 @click.command("train")
 @click.argument("part", type=click.Choice(PARTS))
 @click.argument("problem", default="")
+@click.argument("of", default="", metavar="")
 @click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=None,
               help="Another recipe than the one in configs/.")  # fmt: skip
 @click.option("--preset", type=click.Choice(("mini", "paper")), default="mini", show_default=True,
@@ -35,16 +36,23 @@ BENCHES = ("route", "encode")
 @click.option("--install", is_flag=True, help="Put the result in the place of the shipped part.")
 @shared(memory=False)
 def train_verb(
-    session: Session, part: str, problem: str, config: Path | None, preset: str, out: Path | None, data: Path | None,
-    install: bool,
+    session: Session, part: str, problem: str, of: str, config: Path | None, preset: str, out: Path | None,
+    data: Path | None, install: bool,
 ) -> None:  # fmt: skip
-    """Train a part from its recipe: a base model, the scope classifier, or a counterfactual model.
+    """Train a part from its recipe: a base model, the scope classifier, a counterfactual model, or an editor.
 
     Without PROBLEM (qa, qa_hard, fact_check, ...) it is trained for everything at once, as the shipped parts are.
+    An editor is named before its problem: errata train editor mend qa.
     """
     quiet()
-    from errata.training.parts import train_part
+    from errata.training.parts import LEARNED, train_part
 
+    if part == "editor":
+        if problem not in LEARNED:
+            raise ConfigError(f"there is no editor {problem!r} to train", key=problem, accepted=LEARNED)
+        part, problem = problem, of
+    elif of:
+        raise ConfigError(f"a {part} is trained for one problem, not for {problem} and {of}", key=of)
     folder = out or Path("out") / "-".join(word for word in (part, problem) if word)
     figures = train_part(part, problem, config=config, out=folder, data=data, install=install, preset=preset)
     if session.json:
@@ -62,7 +70,7 @@ def _figures(figures: Mapping[str, Any]) -> None:
 @click.argument("problem")
 @click.option("--edits", default=None, metavar="N|all",
               help="Batches of N edits, one at a time in memory; all edits at once otherwise.")  # fmt: skip
-@click.option("--editor", default="serac", show_default=True, help="serac, retrieve_prompt, lookup or ft.")
+@click.option("--editor", default="serac", show_default=True, help="serac, retrieve_prompt, lookup, ft or mend.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of the editor; repeat for more.")
 @click.option("--split", default="test", show_default=True, help="Of the data.")
 @click.option("--limit", type=click.IntRange(min=1), default=None, help="At most so many inputs of each kind.")

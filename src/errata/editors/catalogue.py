@@ -13,6 +13,7 @@ EDITORS: Mapping[str, str] = {
     "retrieve_prompt": "errata.editors.retrieve_prompt:retrieve_prompt",
     "lookup": "errata.editors.lookup:lookup",
     "ft": "errata.editors.finetune:FineTune",
+    "mend": "errata.editors.mend:mend",
 }
 """Where each is."""
 

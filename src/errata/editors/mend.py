@@ -211,3 +211,22 @@ class Mend(WeightEditor):
 
         with torch.no_grad():
             return {name: value.detach() for name, value in self.network.tensors(model, told).items()}
+
+
+def mend(model: Model, *, weights: str | Path = "", untold: str = "") -> Mend:
+    """MEND in front of the base model that its network was trained for.
+
+    Args:
+        model: the base model.
+        weights: the folder that `errata train editor mend PROBLEM` left (`out/model`).
+        untold: see WeightEditor.
+
+    Raises:
+        ConfigError: no folder is named.
+        ModelError, UnsupportedModel: see `Mend.from_pretrained`.
+    """
+    if not str(weights):
+        raise ConfigError(
+            "mend needs a trained network: `errata train editor mend qa`, then weights=FOLDER", key="weights"
+        )
+    return Mend.from_pretrained(weights, model, untold=untold)

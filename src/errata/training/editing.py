@@ -47,7 +47,7 @@ class MendTraining:
     """Weight of the edits' likelihood beside the divergence on other inputs (the papers' c_e)."""
     exam: int = 60
     """Dev edits that edit success and drawdown are measured on while training."""
-    network: MendSettings = field(default_factory=lambda: MendSettings(step=1e-3))
+    network: MendSettings = field(default_factory=lambda: MendSettings())
     """The network."""
     loop: LoopSettings = field(
         default_factory=lambda: LoopSettings(

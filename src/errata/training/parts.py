@@ -96,6 +96,14 @@ PARTS: Mapping[str, Part] = {
         "claim, and whether the claim is then true. A pair network (LoRA adapters on all-MiniLM-L6-v2, and heads)\n"
         "that is told how the claim's numbers compare with those of the evidence. English, the style of Wikipedia.",
     ),
+    "mend": Part(
+        "mend",
+        "MEND's network",
+        (*_PUBLIC, "zsre/decao_dev.jsonl"),
+        "Rewrites the gradient of an edit so that one step along it makes the edit hold and leaves other answers\n"
+        "alone (Mitchell et al., 2021). For comparison with SERAC; fits the base model it was trained for alone.",
+        _TABLES,
+    ),
     "seq2seq": Part(
         "seq2seq",
         "A seq2seq counterfactual model",
@@ -143,7 +151,9 @@ OWN: Mapping[tuple[str, str], str] = {
     ("counterfactual", "sentiment"): "dialogue",
 }
 """Parts of a problem that have a name of their own."""
-KINDS = ("base", "scope", "counterfactual", "seq2seq")
+LEARNED = ("mend",)
+"""Editors that are trained, each for one problem."""
+KINDS = ("base", "scope", "counterfactual", "seq2seq", *LEARNED)
 """What `errata train` makes."""
 
 
@@ -159,7 +169,7 @@ def part_of(kind: str, problem: str = "") -> str:
     """
     if kind not in KINDS:
         raise ConfigError(f"there is no part {kind!r} to train", key=kind, accepted=KINDS)
-    if not problem:
+    if not problem and kind not in LEARNED:
         return kind
     if (kind, problem) in OWN:
         return OWN[kind, problem]
@@ -180,6 +190,7 @@ def default_settings(part: str) -> Any:
     from errata.training.chat import ChatSettings
     from errata.training.claims import ClaimSettings
     from errata.training.dialogue import DialogueSettings
+    from errata.training.editing import MendTraining
     from errata.training.scope import DUAL, EVIDENCE, PAIR
     from errata.training.seq2seq import Seq2SeqSettings
 
@@ -190,6 +201,7 @@ def default_settings(part: str) -> Any:
         "verifier": EVIDENCE,
         "fc": ClaimSettings(),
         "seq2seq": Seq2SeqSettings(),
+        "mend": MendTraining(),
         "chat": ChatSettings(),
         "dialogue": DialogueSettings(),
     }
@@ -205,6 +217,8 @@ def published(settings: Any) -> Any:
     Raises:
         ConfigError: the part has none: the papers take its model as it is published.
     """
+    if hasattr(settings, "edits"):
+        return replace(settings, base="google/t5-large-ssm-nq")
     if hasattr(settings, "network"):
         return replace(settings, network=replace(settings.network, backbone="bert-base-cased", pooling="cls"))
     if hasattr(settings, "separator"):
@@ -272,6 +286,7 @@ def _trainer(part: str) -> Callable[[Any, Path, Any], Mapping[str, Any]]:
     from errata.training.chat import train_chat
     from errata.training.claims import train_claims
     from errata.training.dialogue import train_dialogue
+    from errata.training.editing import train_mend
     from errata.training.scope import train_scope
     from errata.training.seq2seq import train_seq2seq
 
@@ -281,6 +296,7 @@ def _trainer(part: str) -> Callable[[Any, Path, Any], Mapping[str, Any]]:
         "chat": train_chat,
         "dialogue": train_dialogue,
         "seq2seq": train_seq2seq,
+        "mend": train_mend,
     }
     return own.get(part.partition("-")[0], train_scope)
 
@@ -323,7 +339,7 @@ def write_card(
     about = PARTS[kind]
     if not problem:
         kind, problem = next((pair for pair, name in OWN.items() if name == part), (part, ""))
-    command = " ".join(word for word in ("errata train", kind, problem) if word)
+    command = " ".join(word for word in ("errata train", "editor" * (kind in LEARNED), kind, problem) if word)
     card = {
         "part": part if "-" in part else about.folder,
         "title": about.title,
