@@ -14,6 +14,7 @@ EDITORS: Mapping[str, str] = {
     "lookup": "errata.editors.lookup:lookup",
     "ft": "errata.editors.finetune:FineTune",
     "mend": "errata.editors.mend:mend",
+    "enn": "errata.editors.enn:enn",
 }
 """Where each is."""
 

@@ -11,24 +11,22 @@ with a deviation of 1 over the root of their width instead of 1, so that one rat
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from errata.editors.gradients import Rank, gradient, ranks
-from errata.editors.weights import Editable, WeightEditor
-from errata.errors import ConfigError, ModelError
+from errata.editors.learned import Learned, trained
+from errata.editors.weights import Editable
+from errata.errors import ConfigError
 from errata.models import Model
 from errata.models.weights import feed_forward
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-NETWORK = "network.safetensors"
-CONFIG = "config.json"
 SPREAD = 1e-7
 """Added to a standard deviation before it is divided by."""
 
@@ -155,62 +153,13 @@ def _shape(model: Editable, name: str) -> tuple[int, int]:
     return (second, first) if linear else (first, second)
 
 
-class Mend(WeightEditor):
-    """MEND with a trained network.
-
-    Args:
-        model: the base model that the network was trained for.
-        network: what `new_mend` made, trained.
-        settings: its settings.
-        untold: see WeightEditor.
-    """
+class Mend(Learned):
+    """MEND with a trained network: one step along the rewritten gradient of all edits together; see Learned."""
 
     name = "mend"
     settings: MendSettings
-
-    def __init__(self, model: Model, network: Any, settings: MendSettings, *, untold: str = "") -> None:
-        super().__init__(model, settings, untold=untold)
-        self.network = network.eval()
-
-    @classmethod
-    def from_pretrained(cls, folder: str | Path, model: Model, *, untold: str = "") -> Mend:
-        """The network of a folder that training left, in front of the base model it was trained for.
-
-        Raises:
-            ModelError: the folder holds none, or it does not fit the model.
-        """
-        from safetensors.torch import load_file
-
-        path = Path(folder)
-        try:
-            settings = MendSettings(**json.loads((path / CONFIG).read_text(encoding="utf-8")))
-            state = load_file(path / NETWORK)
-        except Exception as error:  # safetensors raises its own errors and OSError
-            raise ModelError(f"{path} holds no trained {cls.name} network: {error}") from error
-        from errata.editors.weights import editable
-
-        network = new_mend(editable(model), settings)
-        try:
-            network.load_state_dict(state)
-        except RuntimeError as error:
-            raise ModelError(f"the network in {path} was trained for another base than {model.name}") from error
-        return cls(model, network, settings, untold=untold)
-
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Write the network and its settings."""
-        from safetensors.torch import save_file
-
-        path = Path(folder)
-        path.mkdir(parents=True, exist_ok=True)
-        save_file({name: value.contiguous() for name, value in self.network.state_dict().items()}, path / NETWORK)
-        (path / CONFIG).write_text(json.dumps(asdict(self.settings), indent=2) + "\n", encoding="utf-8")
-
-    def learn(self, model: Editable, told: Sequence[tuple[str, str]]) -> Mapping[str, Tensor]:
-        """See WeightEditor: one step along the rewritten gradient of all edits together."""
-        import torch
-
-        with torch.no_grad():
-            return {name: value.detach() for name, value in self.network.tensors(model, told).items()}
+    defaults = MendSettings()
+    new = staticmethod(new_mend)
 
 
 def mend(model: Model, *, weights: str | Path = "", untold: str = "") -> Mend:
@@ -223,10 +172,7 @@ def mend(model: Model, *, weights: str | Path = "", untold: str = "") -> Mend:
 
     Raises:
         ConfigError: no folder is named.
-        ModelError, UnsupportedModel: see `Mend.from_pretrained`.
+        ModelError, UnsupportedModel: see `Learned.from_pretrained`.
     """
-    if not str(weights):
-        raise ConfigError(
-            "mend needs a trained network: `errata train editor mend qa`, then weights=FOLDER", key="weights"
-        )
-    return Mend.from_pretrained(weights, model, untold=untold)
+    found: Mend = trained(Mend, model, weights, untold)
+    return found

@@ -72,7 +72,7 @@ class Reasker(Counting):
 
     def _outside(self, edited: WeightEditor, chunk: Sequence[Outside], number: int) -> Iterator[Row]:
         texts = [one.text for _, one in chunk]
-        before = [answer.text for answer in self._base.generate(texts)]
+        before = self._base.base.generate(texts)  # ENN's weights differ from the base's before any edit
         after = [answer.text for answer in edited.generate(texts)]
         changed = metrics.drawdown(after, before)
         forced = _forced(edited, texts, before)

@@ -14,8 +14,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from errata.editors.enn import Enn, EnnSettings
 from errata.editors.gradients import edit_loss
-from errata.editors.mend import Mend, MendSettings, new_mend
+from errata.editors.learned import Learned
+from errata.editors.mend import Mend, MendSettings
 from errata.editors.weights import Editable, editable
 from errata.errors import ConfigError
 from errata.models.load import load_model
@@ -34,8 +36,8 @@ Told = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MendTraining:
-    """MEND's network and how it is trained."""
+class EditorTraining:
+    """How an editor is trained; its network is its own."""
 
     problem: str = "qa"
     """What it is trained for."""
@@ -47,7 +49,9 @@ class MendTraining:
     """Weight of the edits' likelihood beside the divergence on other inputs (the papers' c_e)."""
     exam: int = 60
     """Dev edits that edit success and drawdown are measured on while training."""
-    network: MendSettings = field(default_factory=lambda: MendSettings())
+    base_weight: float = 0.0
+    """Weight of the divergence of the answers before any edit from the base's, where the editor changes these too."""
+    network: Any = None
     """The network."""
     loop: LoopSettings = field(
         default_factory=lambda: LoopSettings(
@@ -61,6 +65,30 @@ class MendTraining:
             raise ConfigError(f"problem {self.problem!r} is not known", key="problem", accepted=PROBLEMS)
         if self.edits < 1 or self.exam < 1:
             raise ConfigError("edits and exam must be 1 or more", key="edits")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MendTraining(EditorTraining):
+    """MEND's network and how it is trained."""
+
+    network: MendSettings = field(default_factory=MendSettings)
+    """The network."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnnTraining(EditorTraining):
+    """ENN's weights and step sizes and how they are trained."""
+
+    base_weight: float = 1.0
+    """See EditorTraining; the released code's c_base."""
+    network: EnnSettings = field(default_factory=EnnSettings)
+    """The inner step."""
+    loop: LoopSettings = field(
+        default_factory=lambda: LoopSettings(
+            steps=1000, batch=1, lr=1e-4, warmup=50, clip=100.0, evaluate_every=250, save_every=100
+        )
+    )
+    """The training loop; `batch` is not used, see `edits`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +185,15 @@ class Examiner:
         return {"es": es, "dd": dd, "net": es - dd}
 
 
-def train_mend(settings: MendTraining, folder: Path, data: Path) -> Mapping[str, Any]:
-    """Train MEND's network into `folder/model`; returns its dev figures.
+EDITORS: Mapping[type[EditorTraining], type[Learned]] = {MendTraining: Mend, EnnTraining: Enn}
+"""The editor that settings are of."""
+
+
+def train_editor(settings: EditorTraining, folder: Path, data: Path) -> Mapping[str, Any]:
+    """Train an editor's network into `folder/model`; returns its dev figures.
 
     Args:
-        settings: network, diet and loop.
+        settings: network, diet and loop of a learned editor.
         folder: checkpoints, log and the finished network.
         data: the public data's folder.
 
@@ -174,7 +206,8 @@ def train_mend(settings: MendTraining, folder: Path, data: Path) -> Mapping[str,
     torch.manual_seed(settings.loop.seed)
     model = editable(load_model(settings.base))
     model.module.requires_grad_(False).eval()
-    network = new_mend(model, settings.network)
+    editor = EDITORS[type(settings)]
+    network = editor.new(model, settings.network)
     sources = Sources(data, seed=settings.loop.seed, problem=settings.problem)
     examiner = Examiner(model, load_qa(data, split="dev"), settings.edits, settings.exam)
 
@@ -184,9 +217,13 @@ def train_mend(settings: MendTraining, folder: Path, data: Path) -> Mapping[str,
         return Trial(told, inside, [(text, said) for text, said in zip(outside, answers, strict=True) if said])
 
     def loss_of(trained: Any, trial: Trial) -> Mapping[str, Any]:
-        return objective(model, trained(model, trial.told), trial, settings.edit_weight)
+        losses = dict(objective(model, trained(model, trial.told), trial, settings.edit_weight))
+        if settings.base_weight:
+            losses["base"] = divergence(model, model.through(network.before()), trial.outside)
+            losses["loss"] = losses["loss"] + settings.base_weight * losses["base"]
+        return losses
 
     train(network, batch_at, loss_of, settings.loop, folder, evaluate=examiner.figures, better="net")
     figures = Examiner(model, load_qa(data, split="dev"), settings.edits, 4 * settings.exam).figures(network)
-    Mend(model, network, settings.network).save_pretrained(folder / "model")
+    editor(model, network, settings.network).save_pretrained(folder / "model")
     return {f"dev {name}": value for name, value in figures.items()}

@@ -87,7 +87,8 @@ def train(
     """Train `module` in place; returns the rows it also appends to `folder/log.jsonl`.
 
     Args:
-        module: torch module; only its parameters that require gradients are trained and saved.
+        module: torch module; only its parameters that require gradients are trained and saved. Its `rates`, where it
+            has some, multiply the learning rate of parameters by name.
         batch_at: makes one batch from a random source.
         loss_of: returns named losses; "loss" is minimised, the others are only logged.
         settings: see LoopSettings.
@@ -106,7 +107,7 @@ def train(
     torch.manual_seed(settings.seed)
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     make = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adafactor
-    optimizer: Any = make(trained, lr=settings.lr, weight_decay=settings.weight_decay)
+    optimizer: Any = make(_groups(module, settings.lr) or trained, lr=settings.lr, weight_decay=settings.weight_decay)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, settings))
     state = _State(folder, accelerator.is_main_process, better)
     start = state.load(module, optimizer, scheduler) if resume else 0
@@ -150,6 +151,13 @@ def train(
         state.judge(done, module, evaluate)
     state.restore_best(module)
     return state.rows
+
+
+def _groups(module: Any, lr: float) -> list[dict[str, Any]]:
+    """The parameters with learning rates of their own; none where all have the same."""
+    rates = getattr(module, "rates", {})
+    named = [(name, value) for name, value in module.named_parameters() if value.requires_grad] if rates else []
+    return [{"params": [value], "lr": lr * rates.get(name, 1.0)} for name, value in named]
 
 
 @contextmanager

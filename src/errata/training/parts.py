@@ -104,6 +104,14 @@ PARTS: Mapping[str, Part] = {
         "alone (Mitchell et al., 2021). For comparison with SERAC; fits the base model it was trained for alone.",
         _TABLES,
     ),
+    "enn": Part(
+        "enn",
+        "ENN's weights and step sizes",
+        (*_PUBLIC, "zsre/decao_dev.jsonl"),
+        "Some of the base model's weights, trained so that one step of gradient descent makes an edit (Sinitsin et\n"
+        "al., 2020). For comparison with SERAC; stands in for the base model it was trained from and no other.",
+        _TABLES,
+    ),
     "seq2seq": Part(
         "seq2seq",
         "A seq2seq counterfactual model",
@@ -151,7 +159,7 @@ OWN: Mapping[tuple[str, str], str] = {
     ("counterfactual", "sentiment"): "dialogue",
 }
 """Parts of a problem that have a name of their own."""
-LEARNED = ("mend",)
+LEARNED = ("mend", "enn")
 """Editors that are trained, each for one problem."""
 KINDS = ("base", "scope", "counterfactual", "seq2seq", *LEARNED)
 """What `errata train` makes."""
@@ -190,7 +198,7 @@ def default_settings(part: str) -> Any:
     from errata.training.chat import ChatSettings
     from errata.training.claims import ClaimSettings
     from errata.training.dialogue import DialogueSettings
-    from errata.training.editing import MendTraining
+    from errata.training.editing import EnnTraining, MendTraining
     from errata.training.scope import DUAL, EVIDENCE, PAIR
     from errata.training.seq2seq import Seq2SeqSettings
 
@@ -202,6 +210,7 @@ def default_settings(part: str) -> Any:
         "fc": ClaimSettings(),
         "seq2seq": Seq2SeqSettings(),
         "mend": MendTraining(),
+        "enn": EnnTraining(),
         "chat": ChatSettings(),
         "dialogue": DialogueSettings(),
     }
@@ -286,7 +295,7 @@ def _trainer(part: str) -> Callable[[Any, Path, Any], Mapping[str, Any]]:
     from errata.training.chat import train_chat
     from errata.training.claims import train_claims
     from errata.training.dialogue import train_dialogue
-    from errata.training.editing import train_mend
+    from errata.training.editing import train_editor
     from errata.training.scope import train_scope
     from errata.training.seq2seq import train_seq2seq
 
@@ -296,7 +305,8 @@ def _trainer(part: str) -> Callable[[Any, Path, Any], Mapping[str, Any]]:
         "chat": train_chat,
         "dialogue": train_dialogue,
         "seq2seq": train_seq2seq,
-        "mend": train_mend,
+        "mend": train_editor,
+        "enn": train_editor,
     }
     return own.get(part.partition("-")[0], train_scope)
 

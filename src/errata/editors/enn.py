@@ -1,0 +1,117 @@
+"""ENN: a model trained to be edited by a step of gradient descent (Sinitsin et al., 2020; SERAC, section 5).
+
+The weights that edits change and a step size for each are trained together, through the step itself (second order), so
+that one step on an edit makes it hold and leaves other answers alone. Unlike any other editor it changes the weights
+before there is an edit; a term of its training keeps the answers near the base's, and drawdown counts from the base.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from errata.editors.gradients import edit_loss
+from errata.editors.learned import Learned, trained
+from errata.editors.weights import Editable
+from errata.errors import ConfigError
+from errata.models import Model
+from errata.models.weights import feed_forward
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnnSettings:
+    """The inner step. The papers: one, of size 1e-2 to begin with."""
+
+    last: int = 2
+    """Blocks of either stack whose feed-forward weights change; 0 is all."""
+    steps: int = 1
+    """Steps of gradient descent that make an edit."""
+    step: float = 1e-2
+    """The step size that training starts from; every weight matrix learns its own."""
+
+    def __post_init__(self) -> None:
+        if self.last < 0 or self.steps < 1 or not self.step > 0:
+            raise ConfigError("steps and step must be above 0, last 0 or more", key="step")
+
+
+def new_enn(model: Editable, settings: EnnSettings) -> Any:
+    """Untrained: a torch module with the base's weights and step sizes, which edits by plain gradient descent.
+
+    Its `tensors(model, told)` gives the edited weights, differentiable in its own while it is in training mode;
+    `before()` those before any edit.
+    """
+    import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    class Adaptable(torch.nn.Module):
+        rates: ClassVar[Mapping[str, float]] = {"log_steps": 100.0}  # step sizes move faster than the weights may
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.names = feed_forward(model.module, settings.last)
+            own = [model.module.get_parameter(name).detach().clone() for name in self.names]
+            self.weights = torch.nn.ParameterList(torch.nn.Parameter(value) for value in own)
+            self.log_steps = torch.nn.Parameter(torch.full((len(own),), math.log(settings.step)))
+
+        def before(self) -> dict[str, Tensor]:
+            return dict(zip(self.names, self.weights, strict=True))
+
+        def tensors(
+            self, base: Editable, told: Sequence[tuple[str, str]], start: Mapping[str, Tensor] | None = None
+        ) -> dict[str, Tensor]:
+            values = list((start or self.before()).values())
+            twice = sdpa_kernel(SDPBackend.MATH) if self.training else nullcontext()  # others have no second derivative
+            with torch.enable_grad(), twice:
+                for _ in range(settings.steps):
+                    values = [value if value.requires_grad else value.detach().requires_grad_() for value in values]
+                    loss = edit_loss(base.through(dict(zip(self.names, values, strict=True))), told)
+                    slopes = torch.autograd.grad(loss, values, create_graph=self.training)
+                    sizes = self.log_steps.exp()
+                    values = [value - size * slope for value, size, slope in zip(values, sizes, slopes, strict=True)]
+            return dict(zip(self.names, values, strict=True))
+
+        forward = tensors
+
+    return Adaptable()
+
+
+class Enn(Learned):
+    """ENN with trained weights and step sizes; see Learned."""
+
+    name = "enn"
+    settings: EnnSettings
+    defaults = EnnSettings()
+    new = staticmethod(new_enn)
+
+    def __init__(self, model: Model, network: Any, settings: EnnSettings, *, untold: str = "") -> None:
+        super().__init__(model, network, settings, untold=untold)
+        self.changed = {name: value.detach() for name, value in network.before().items()}
+        self.model = self.model.with_weights(self.changed)
+
+    def learn(self, model: Editable, told: Sequence[tuple[str, str]]) -> Mapping[str, Tensor]:
+        """See WeightEditor: gradient descent from the weights as they are now."""
+        start = {name: model.module.get_parameter(name) for name in self.network.names}
+        return {name: value.detach() for name, value in self.network.tensors(model, told, start).items()}
+
+
+def enn(model: Model, *, weights: str | Path = "", untold: str = "") -> Enn:
+    """ENN in front of the base model that it was trained from.
+
+    Args:
+        model: the base model.
+        weights: the folder that `errata train editor enn PROBLEM` left (`out/model`).
+        untold: see WeightEditor.
+
+    Raises:
+        ConfigError: no folder is named.
+        ModelError, UnsupportedModel: see `Learned.from_pretrained`.
+    """
+    found: Enn = trained(Enn, model, weights, untold)
+    return found

@@ -1,0 +1,107 @@
+"""Editors that are trained: a network for one base model, kept in a folder, that makes an edit's new weights.
+
+How the network looks is each editor's own business; it has `tensors(model, told)`, which gives the edited weights,
+differentiable in the network's own while it is trained.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from errata.editors.weights import Editable, WeightEditor, editable
+from errata.errors import ConfigError, ModelError
+from errata.models import Model
+from errata.settings import apply
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+NETWORK = "network.safetensors"
+CONFIG = "config.json"
+
+
+class Learned(WeightEditor):
+    """An editor with a trained network.
+
+    Args:
+        model: the base model that the network was trained for.
+        network: what `new` made, trained.
+        settings: what it was made with.
+        untold: see WeightEditor.
+    """
+
+    defaults: ClassVar[Any]
+    """The settings' own defaults."""
+
+    def __init__(self, model: Model, network: Any, settings: Any, *, untold: str = "") -> None:
+        super().__init__(model, settings, untold=untold)
+        self.network = network.eval()
+
+    @staticmethod
+    @abstractmethod
+    def new(model: Editable, settings: Any) -> Any:
+        """An untrained network for a model."""
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, model: Model, *, untold: str = "") -> Self:
+        """The network of a folder that training left, in front of the base model it was trained for.
+
+        Raises:
+            ModelError: the folder holds none, or it does not fit the model.
+            ConfigError: its settings hold an unknown key.
+            UnsupportedModel: the model does not show its weights.
+        """
+        from safetensors.torch import load_file
+
+        path = Path(folder)
+        try:
+            found = json.loads((path / CONFIG).read_text(encoding="utf-8"))
+            state = load_file(path / NETWORK)
+        except Exception as error:  # safetensors raises its own errors and OSError
+            raise ModelError(f"{path} holds no trained {cls.name} network: {error}") from error
+        settings = apply(found, cls.defaults, str(path / CONFIG))
+        network = cls.new(editable(model), settings)
+        try:
+            network.load_state_dict(state)
+        except RuntimeError as error:
+            raise ModelError(f"the network in {path} was trained for another base than {model.name}") from error
+        return cls(model, network, settings, untold=untold)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the network and its settings.
+
+        Raises:
+            ModelError: the folder cannot be written.
+        """
+        from safetensors.torch import save_file
+
+        path = Path(folder)
+        state = {name: value.contiguous() for name, value in self.network.state_dict().items()}
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            save_file(state, path / NETWORK)
+            (path / CONFIG).write_text(json.dumps(asdict(self.settings), indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise ModelError(f"cannot save the network in {path}: {error.strerror or error}") from error
+
+    def learn(self, model: Editable, told: Sequence[tuple[str, str]]) -> Mapping[str, Tensor]:
+        """See WeightEditor: what the network makes of all edits together."""
+        return {name: value.detach() for name, value in self.network.tensors(model, told).items()}
+
+
+def trained(editor: type[Learned], model: Model, weights: str | Path, untold: str) -> Any:
+    """An editor from the folder of its network, which must be named.
+
+    Raises:
+        ConfigError: it is not.
+        ModelError, UnsupportedModel: see `Learned.from_pretrained`.
+    """
+    if not str(weights):
+        said = f"{editor.name} needs a trained network: `errata train editor {editor.name} qa`, then weights=FOLDER"
+        raise ConfigError(said, key="weights")
+    return editor.from_pretrained(weights, model, untold=untold)
