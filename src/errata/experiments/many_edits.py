@@ -28,8 +28,13 @@ SAMPLE = 500
 """Inputs of each kind, of every cell."""
 SIZES = (1, 5, 10, 25, 75, 250, 582)
 CROWDS = (2_500, 10_000, 50_000)
-EDITORS = {"shipped": "", "k1": "trained at k = 1", "k10": "trained at k = 10"}
-"""The scope classifiers that are compared: the shipped one, and those a training left in runs/qa-k1 and runs/qa-k10."""
+EDITORS = {
+    "shipped": "",
+    "k1": "trained at k = 1",
+    "k10": "trained at k = 10",
+    "k10-diagonal": "trained at k = 10, own negatives alone",
+}
+"""The scope classifiers that are compared: the shipped one, and those a training left in runs/qa-k1 and so on."""
 TREX = "pararel/data/trex_lms_vocab"
 PATTERNS = "pararel/data/pattern_data/graphs_json"
 COUNTERFACT = tuple(f"counterfact/{name}.json" for name in ("train", "val", "edit"))
