@@ -79,7 +79,7 @@ def test_figure_3_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(many_edits, "SIZES", (1, 2))
     monkeypatch.setattr(many_edits, "CROWDS", ())
     outcome = ran(FIGURE_3, made_up(monkeypatch, tmp_path), tmp_path / "results")
-    assert (outcome.cells["ran"], outcome.cells["missing"], outcome.cells["failed"]) == (2, 4, 0)
+    assert (outcome.cells["ran"], outcome.cells["missing"], outcome.cells["failed"]) == (2, 6, 0)
     assert "errata train scope qa --config configs/tables/qa-k10.toml" in outcome.why["k10-1"]
     assert sorted(path.name for path in outcome.files if path.suffix == ".svg") == ["figure3-beyond.svg", "figure3.svg"]
 
