@@ -327,7 +327,7 @@ def test_counterfact_by_name(tmp_path: Path) -> None:
     ("options", "message"),
     [
         ({"problem": "qq"}, "accepted: qa"),
-        ({"editor": "mend"}, "accepted: serac"),
+        ({"editor": "grace"}, "accepted: serac"),
         ({"edits": "many"}, "a number or 'all'"),
         ({"edits": 3}, "has 2 edits, not 3"),
         ({"edits": 0}, "has 2 edits, not 0"),
