@@ -327,7 +327,7 @@ def test_counterfact_by_name(tmp_path: Path) -> None:
     ("options", "message"),
     [
         ({"problem": "qq"}, "accepted: qa"),
-        ({"editor": "grace"}, "accepted: serac"),
+        ({"editor": "serak"}, "did you mean 'serac'"),
         ({"edits": "many"}, "a number or 'all'"),
         ({"edits": 3}, "has 2 edits, not 3"),
         ({"edits": 0}, "has 2 edits, not 0"),
