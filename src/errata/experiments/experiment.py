@@ -259,7 +259,13 @@ def _page(experiment: Experiment, setting: Setting, shown: Shown, measured: floa
     told = ", ".join(f"{key} {value}" for key, value in setting.told().items() if value is not None)
     pictures = "".join(f"\n![{name}]({name}.svg)\n" for name in shown.plots)
     command = f"errata experiment {experiment.name}"
+    sampled = ""
+    if setting.limit is not None:
+        sampled = (
+            f"At most {setting.limit} inputs of each kind are asked, so kinds weigh more alike than in the whole: the"
+            " figures of this page are to be compared with one another.\n\n"
+        )
     return (
-        f"# {experiment.title}\n\n{shown.text.strip()}\n{pictures}\n"
+        f"# {experiment.title}\n\n{shown.text.strip()}\n{pictures}\n{sampled}"
         f"Made by `{command}` ({told}); its cells took {measured:,.0f} s.\n"
     )
