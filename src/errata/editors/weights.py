@@ -133,7 +133,10 @@ class WeightEditor:
         return [Answer(text, decision) for text in self.model.generate(inputs, **options)]
 
     def save(self, folder: str | Path) -> Path:
-        """Write settings and changed weights into a folder that `errata.load` reads; the base is named, not copied.
+        """Write settings and changed weights into a folder; the base is named, not copied.
+
+        `editable(model).with_weights(load_file(folder / WEIGHTS))` is the edited model again; `errata.load` reads the
+        editors with a memory only.
 
         Raises:
             ModelError: the folder cannot be written.
