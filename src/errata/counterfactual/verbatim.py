@@ -6,12 +6,10 @@ It reads no input, so it is right where all inputs in scope have the edit's own 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from os import PathLike
-from pathlib import Path
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
 
-from errata.counterfactual import SETTINGS, check_pairs, read_settings, write_settings
+from errata.counterfactual import check_pairs
 from errata.edit import Edit, Match
 from errata.errors import UnsupportedEdit
 from errata.models import Model
@@ -41,20 +39,3 @@ class Verbatim:
         """See Counterfactual."""
         check_pairs(inputs, matches)
         return [match.edit.target if match.edit.target.strip() else self.untold for match in matches]
-
-    def save_pretrained(self, folder: str | PathLike[str]) -> None:
-        """Save the settings in `folder`.
-
-        Raises:
-            ModelError: the file cannot be written.
-        """
-        write_settings(folder, "verbatim", asdict(self))
-
-    @classmethod
-    def from_pretrained(cls, folder: str | PathLike[str]) -> Self:
-        """What was saved in `folder`.
-
-        Raises:
-            ModelError, ConfigError: the file is missing or damaged, or another kind's.
-        """
-        return cls(**read_settings(Path(folder) / SETTINGS, "verbatim", ("untold",)))

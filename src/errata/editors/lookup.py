@@ -6,7 +6,7 @@ the base model. SERAC's own path with another scope classifier and another count
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,27 +17,23 @@ from errata.errors import ConfigError
 from errata.models import Model
 from errata.scope.hidden import HiddenScope, Seen
 
-RADII: Mapping[str, float] = {}
-"""Radii by the base model's name, tuned on dev data by `tune`."""
-
 
 def lookup(model: Model, *, radius: float | None = None, untold: str = "", **options: Any) -> Serac:
     """Cache look-up in front of a base model.
 
     Args:
         model: the base model; a local one, since its hidden states are compared.
-        radius: Euclidean distance up to which an input is in an edit's scope; None takes the one tuned for this base.
+        radius: Euclidean distance up to which an input is in an edit's scope; must be given, see `tune`.
         untold: the answer under an edit without a target; "" refuses such edits.
         options: as for Serac (memory, space, on_error).
 
     Raises:
-        ConfigError: no radius is given, and none was tuned for this base.
+        ConfigError: no radius is given.
         UnsupportedModel: the model shows no hidden states.
     """
-    chosen = RADII.get(model.name) if radius is None else radius
-    if chosen is None:
+    if radius is None:
         raise ConfigError(f"no radius is known for {model.name}; tune one on dev data and give it", key="radius")
-    return Serac(model, scope=HiddenScope(model, chosen), counterfactual=Verbatim(untold), **options)  # type: ignore[arg-type]
+    return Serac(model, scope=HiddenScope(model, radius), counterfactual=Verbatim(untold), **options)  # type: ignore[arg-type]
 
 
 def tune(model: Seen, inside: Sequence[tuple[str, str]], outside: Sequence[tuple[str, str]]) -> float:

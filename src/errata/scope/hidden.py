@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +75,3 @@ class HiddenScope:
 
     def _score(self, found: Candidate) -> float:
         return self.radius / (self.radius + math.sqrt(max(0.0, found.distance)))
-
-    def options(self) -> dict[str, Any]:
-        """What it was made with, the model aside."""
-        return {"radius": self.radius}
