@@ -63,3 +63,11 @@ def test_what_makes_no_sense_is_refused(base: LocalModel, tmp_path: Path) -> Non
             Problem(name="talk", split="test", cases=(case,), data_hash=""), editor="ft", model=base, rows=rows
         )
     assert not rows.exists()
+
+
+def test_look_up_is_measured_with_its_own_scope(base: LocalModel, tmp_path: Path) -> None:
+    report = evaluate_problem(
+        PROBLEM, editor="lookup", settings={"radius": 0.1}, model=base, rows=tmp_path / "rows.jsonl"
+    )
+    assert (report.editor, report.scope, report.config["counterfactual"]) == ("lookup", "HiddenScope", "Verbatim")
+    assert (report.es, report.dd) == (1.0, 0.0), "the edits' own questions, and texts far from them"

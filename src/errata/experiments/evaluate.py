@@ -41,6 +41,7 @@ from errata.problems.sampler import compared, limited
 from errata.problems.sampler import split as in_batches
 from errata.problems.sentiment import load_sentiment
 from errata.scope import Scope
+from errata.scope.hidden import HiddenScope
 
 PROBLEMS: dict[str, Callable[..., Problem]] = {
     "qa": load_qa,
@@ -205,7 +206,7 @@ def evaluate_problem(
         run: dict[str, Any] = {
             "problem": first.whole.name,
             "editor": editor,
-            "scope": _name(scope) if isinstance(subject, Serac) else NONE,
+            "scope": _scope_name(subject, scope),
             "model": _name(base),
             "edits": len(first.parts[0].cases),
             "seed": seed,
@@ -329,6 +330,13 @@ def _silent(what: str, done: int, total: int) -> None:
 
 def _name(part: Any) -> str:
     return part if isinstance(part, str) else str(getattr(part, "name", type(part).__name__))
+
+
+def _scope_name(subject: Subject, asked: str | Scope) -> str:
+    """The scope classifier as it was asked for; look-up brings its own, and who changes weights has none."""
+    if not isinstance(subject, Serac):
+        return NONE
+    return _name(subject.scope if isinstance(subject.scope, HiddenScope) else asked)
 
 
 def _place(run: dict[str, Any]) -> Path:
