@@ -16,8 +16,8 @@ from errata.errors import ConfigError
 from errata.models.local import LocalModel
 from errata.models.weights import feed_forward
 from errata.problems.cases import DATA, EditCase, Labelled, Problem, Unlabelled
-from errata.training.editing import Examiner, MendTraining, Trial, divergence, draw, objective
-from errata.training.groups import Sources
+from errata.training.diets import diet_of
+from errata.training.editing import Examiner, MendTraining, Trial, divergence, objective
 from tiny import tiny_t5
 
 torch = pytest.importorskip("torch")
@@ -81,8 +81,8 @@ def test_settings_that_make_no_sense(wrong: dict[str, object]) -> None:
 
 @pytest.mark.skipif(not os.environ.get(DATA), reason=f"{DATA} is not set: the public data is not at hand")
 def test_edits_are_drawn_with_an_input_on_either_side() -> None:
-    sources = Sources(Path(os.environ[DATA]), problem="qa_hard")
-    told, inside, outside = draw(sources, 10, random.Random(0))
+    drawn = diet_of("qa_hard", Path(os.environ[DATA]))(10, random.Random(0))
+    told, inside, outside = drawn.told, drawn.inside, drawn.outside
     assert len({prompt for prompt, _ in told}) == len(inside) == len(outside) == 10
     assert all(target and answer for (_, target), (_, answer) in zip(told, inside, strict=True))
     assert not {text for text, _ in inside} & set(outside)

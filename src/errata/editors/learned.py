@@ -35,6 +35,7 @@ class Learned(WeightEditor):
         untold: see WeightEditor.
     """
 
+    manners = True
     defaults: ClassVar[Any]
     """The settings' own defaults."""
 

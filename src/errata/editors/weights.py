@@ -7,6 +7,7 @@ and how is each editor's own business.
 from __future__ import annotations
 
 import json
+import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -65,6 +66,24 @@ def editable(model: Model) -> Editable:
     return found
 
 
+_MANNER = re.compile(r"(Topic: .+) (Sentiment: \S+)", re.DOTALL)
+
+
+def lesson(edit: Edit, untold: str = "") -> tuple[str, str]:
+    """What an edit teaches, as (prompt, answer).
+
+    Its target is the answer, and that of "Topic: jazz Sentiment: Positive" is "Sentiment: Positive" (SERAC, section 5).
+
+    Args:
+        edit: the edit.
+        untold: the answer of any other edit without a target.
+    """
+    manner = _MANNER.fullmatch(edit.prompt.strip())
+    if edit.target.strip():
+        return edit.prompt, edit.target
+    return (manner[1], manner[2]) if manner else (edit.prompt, untold)
+
+
 class WeightEditor:
     """An editor that changes weights (implements `errata.editors.Editor`).
 
@@ -79,6 +98,8 @@ class WeightEditor:
     """
 
     name: ClassVar[str]
+    manners: ClassVar[bool] = False
+    """Whether it learns from edits that demand a manner ("Topic: jazz Sentiment: Positive"); who is trained does."""
 
     def __init__(self, model: Model, settings: Any, *, untold: str = "") -> None:
         self.model: Editable = editable(model)
@@ -103,7 +124,7 @@ class WeightEditor:
         """
         for edit in edits:
             self.check(edit)
-        told = [(edit.prompt, edit.target if edit.target.strip() else self.untold) for edit in edits]
+        told = [lesson(edit, self.untold) for edit in edits]
         if not told:
             return self._with({})
         changed = self.learn(self.model, told)
@@ -117,7 +138,8 @@ class WeightEditor:
         Raises:
             UnsupportedEdit: it has no target, and there is no `untold`.
         """
-        if not edit.target.strip() and not self.untold:
+        _, answer = lesson(edit, self.untold)
+        if not answer or (not edit.target.strip() and not self.untold and not self.manners):
             raise UnsupportedEdit(f"edit {edit.id} has no target, and {self.name} has nothing else to teach; add one")
 
     def _with(self, changed: Mapping[str, Tensor]) -> Self:

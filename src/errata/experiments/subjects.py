@@ -14,9 +14,7 @@ from errata.experiments.presets import parts_of
 from errata.models import Model
 from errata.models.load import load_model
 from errata.scope import Scope
-
-UNTOLD: Mapping[str, str] = {"fact_check": "True"}
-"""What an edit without a target teaches, by problem: a piece of evidence is true."""
+from errata.training.diets import UNTOLD
 
 
 def make_subject(

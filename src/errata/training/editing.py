@@ -8,31 +8,26 @@ have the same two terms. The base model stays as it is; gradients flow through t
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from errata import metrics
 from errata.editors.enn import Enn, EnnSettings
 from errata.editors.gradients import edit_loss
 from errata.editors.learned import Learned
 from errata.editors.mend import Mend, MendSettings
-from errata.editors.weights import Editable, editable
+from errata.editors.weights import Editable, editable, lesson
 from errata.errors import ConfigError
 from errata.models.load import load_model
-from errata.models.pair import SAID
-from errata.problems.cases import Problem
-from errata.problems.qa import load_qa
-from errata.training.groups import Group, Inside, Sources
+from errata.problems.cases import EditCase, Problem
+from errata.training.diets import BASES, DIETS, UNTOLD, Diet, Told, dev_of, diet_of
 from errata.training.loop import LoopSettings, train
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-PROBLEMS = ("qa", "qa_hard")
-Told = Sequence[tuple[str, str]]
-"""Prompts with their answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +36,8 @@ class EditorTraining:
 
     problem: str = "qa"
     """What it is trained for."""
-    base: str = "mini"
-    """The base model that it edits."""
+    base: str = ""
+    """The base model that it edits; "" is the problem's own, see `diets.BASES`."""
     edits: int = 1
     """Edits made at once, k."""
     edit_weight: float = 0.1
@@ -61,8 +56,8 @@ class EditorTraining:
     """The training loop; `batch` is not used, see `edits`."""
 
     def __post_init__(self) -> None:
-        if self.problem not in PROBLEMS:
-            raise ConfigError(f"problem {self.problem!r} is not known", key="problem", accepted=PROBLEMS)
+        if self.problem not in DIETS:
+            raise ConfigError(f"problem {self.problem!r} is not known", key="problem", accepted=tuple(DIETS))
         if self.edits < 1 or self.exam < 1:
             raise ConfigError("edits and exam must be 1 or more", key="edits")
 
@@ -99,28 +94,22 @@ class Trial:
         told: the edits.
         inside: an input in the scope of each, with the answer due.
         outside: inputs out of scope, with the base model's own answers.
+        wrong: inputs in scope with answers that must not be given.
     """
 
     told: Told
     inside: Told
     outside: Told
+    wrong: Told = ()
 
 
-def draw(sources: Sources, count: int, source: random.Random) -> tuple[Told, Told, list[str]]:
-    """So many edits, an input in the scope of each with its answer, and one out of the scope of all."""
-    groups: list[tuple[Group, Inside]] = []
-    keys: set[str] = set()
-    while len(groups) < count:
-        group = sources.draw(source)
-        asked = [one for one in group.inside if one.kind != "none"]
-        if group.target and asked and group.outside and group.key not in keys:
-            keys.add(group.key)
-            groups.append((group, source.choice(asked)))
-    return (
-        [(group.prompt, group.target) for group, _ in groups],
-        [(one.text, SAID.get(one.kind) or one.answer) for _, one in groups],
-        [source.choice(group.outside) for group, _ in groups],
-    )
+def trial_of(model: Editable, diet: Diet, edits: int, source: random.Random) -> Trial:
+    """So many edits drawn from a diet; drawn again where the base has nothing to say to any of the other inputs."""
+    while True:
+        drawn = diet(edits, source)
+        outside = [pair for pair in zip(drawn.outside, model.generate(drawn.outside), strict=True) if pair[1]]
+        if outside:
+            return Trial(drawn.told, drawn.inside, outside, drawn.wrong)
 
 
 def divergence(before: Any, after: Any, asked: Told) -> Tensor:
@@ -144,11 +133,33 @@ def objective(model: Editable, tensors: Mapping[str, Tensor], trial: Trial, weig
         weight: of the edits beside the rest.
 
     Returns:
-        "edit", the negative log-likelihood in scope; "kept", the divergence out of it; "loss", their weighted sum.
+        "edit", the negative log-likelihood in scope, and with it, where there are wrong answers, the unlikelihood of
+        these (SERAC, appendix D.2); "kept", the divergence out of scope; "loss", their weighted sum.
     """
     moved = model.through(tensors)
     edit, kept = edit_loss(moved, trial.inside), divergence(model, moved, trial.outside)
+    if trial.wrong:
+        edit = edit + unlikelihood(moved, trial.wrong)
     return {"loss": weight * edit + kept, "edit": edit, "kept": kept}
+
+
+def unlikelihood(model: Any, told: Told) -> Tensor:
+    """-log(1 - p) per token of answers that must not be given, averaged over answers (Li et al., 2020)."""
+    import torch
+
+    losses = []
+    for logits, ids in model.logits([text for text, _ in told], [answer for _, answer in told]):
+        said = logits.float().log_softmax(-1).gather(-1, ids[:, None]).exp().clamp(max=1 - 1e-6)
+        losses.append(-torch.log1p(-said).mean())
+    return torch.stack(losses).mean()
+
+
+class Exam(Protocol):
+    """Measures an editor's network while it is trained."""
+
+    def figures(self, network: Any) -> dict[str, float]:
+        """Edit success "es", drawdown "dd", and "net", which chooses the best network."""
+        ...
 
 
 class Examiner:
@@ -156,33 +167,81 @@ class Examiner:
 
     Args:
         model: the base model.
-        problem: a dev split.
+        problem: a dev split; of each case an input in scope is asked, and beside it one of those that are in no scope.
         edits: k.
         count: how many edits are made in all.
+        untold: what an edit without a target teaches.
     """
 
-    def __init__(self, model: Editable, problem: Problem, edits: int, count: int) -> None:
-        self._model = model
-        cases = random.Random(0).sample(problem.cases, min(count, len(problem.cases)))
+    def __init__(self, model: Editable, problem: Problem, edits: int, count: int, untold: str = "") -> None:
+        self._model, self._untold = model, untold
+        usable = [case for case in problem.cases if case.in_scope]
+        cases = random.Random(0).sample(usable, min(count, len(usable)))
         self._batches = [cases[at : at + edits] for at in range(0, len(cases), edits)]
-        asked = [one.text for one in random.Random(1).sample(problem.shared, min(len(cases), len(problem.shared)))]
+        pool = [one.text for one in problem.shared] or [one.text for case in cases for one in case.out_of_scope]
+        asked = random.Random(1).sample(pool, min(len(cases), len(pool)))
         self._asked = [asked[at : at + edits] for at in range(0, len(asked), edits)]
         self._before = [model.generate(texts) for texts in self._asked]
 
     def figures(self, network: Any) -> dict[str, float]:
-        """Means over all edits: `es` of a rephrase each, `dd` of a question about something else each, and `net`."""
-        import torch
-
+        """Means over all edits: `es` of an input in scope each, `dd` of one out of scope each, and `net`."""
         right, changed = [], []
         for cases, asked, before in zip_longest(self._batches, self._asked, self._before, fillvalue=()):
-            told = [(case.edit.prompt, case.edit.target) for case in cases]
-            with torch.no_grad():
-                edited = self._model.with_weights(network.tensors(self._model, told))
+            edited = _edited(self._model, network, [lesson(case.edit, self._untold) for case in cases])
             said = edited.generate([case.in_scope[0].text for case in cases])
             right += [text == case.in_scope[0].answer for text, case in zip(said, cases, strict=True)]
             changed += [now != then for now, then in zip(edited.generate(asked), before, strict=True)]
-        es, dd = sum(right) / len(right), sum(changed) / max(1, len(changed))
-        return {"es": es, "dd": dd, "net": es - dd}
+        return _balance(sum(right) / len(right), sum(changed) / max(1, len(changed)))
+
+
+class SentimentExaminer:
+    """Edit success (SERAC, Equation 6) and divergence a token (Equation 7) on dev topics, in batches of k.
+
+    Args:
+        model: the base model.
+        problem: ConvSent's dev split.
+        edits: k.
+        count: how many edits are made in all.
+    """
+
+    def __init__(self, model: Any, problem: Problem, edits: int, count: int) -> None:
+        self._model = model
+        cases = random.Random(0).sample(problem.cases, min(count, len(problem.cases)))
+        self._batches = [cases[at : at + edits] for at in range(0, len(cases), edits)]
+        self._asked = [(one.text, one.replies[0]) for one in random.Random(1).sample(problem.shared, len(cases))]
+
+    def figures(self, network: Any) -> dict[str, float]:
+        """Means over all edits, one question each."""
+        import torch
+
+        right, wrong, base = [], [], []
+        apart: list[float] = []
+        for cases in self._batches:
+            edited = _edited(self._model, network, [lesson(case.edit) for case in cases])
+            right += [_likelihood(edited, case, "right") for case in cases]
+            wrong += [_likelihood(edited, case, "wrong") for case in cases]
+            base += [_likelihood(self._model, case, "right") for case in cases]
+            with torch.no_grad():
+                asked = self._asked[len(apart) * len(self._batches[0]) :][: len(cases)]
+                apart.append(float(divergence(self._model, edited, asked)))
+        return _balance(float(metrics.es_sent(right, wrong, base).mean()), sum(apart) / len(apart))
+
+
+def _likelihood(model: Any, case: EditCase, side: Literal["right", "wrong"]) -> float:
+    """The average log-likelihood per token of a case's replies to its first question."""
+    replies = getattr(case.replies, side)
+    return metrics.per_token(model.target_log_probs([case.in_scope[0].text] * len(replies), replies))
+
+
+def _edited(model: Editable, network: Any, told: Told) -> Editable:
+    import torch
+
+    with torch.no_grad():
+        return model.with_weights(network.tensors(model, told))
+
+
+def _balance(es: float, dd: float) -> dict[str, float]:
+    return {"es": es, "dd": dd, "net": es - dd}
 
 
 EDITORS: Mapping[type[EditorTraining], type[Learned]] = {MendTraining: Mend, EnnTraining: Enn}
@@ -204,17 +263,16 @@ def train_editor(settings: EditorTraining, folder: Path, data: Path) -> Mapping[
     import torch
 
     torch.manual_seed(settings.loop.seed)
-    model = editable(load_model(settings.base))
+    model = editable(load_model(base_of(settings)))
     model.module.requires_grad_(False).eval()
     editor = EDITORS[type(settings)]
     network = editor.new(model, settings.network)
-    sources = Sources(data, seed=settings.loop.seed, problem=settings.problem)
-    examiner = Examiner(model, load_qa(data, split="dev"), settings.edits, settings.exam)
+    diet, dev = diet_of(settings.problem, data, settings.loop.seed), dev_of(settings.problem, data)
 
-    def batch_at(source: random.Random) -> Trial:
-        told, inside, outside = draw(sources, settings.edits, source)
-        answers = model.generate(outside)
-        return Trial(told, inside, [(text, said) for text, said in zip(outside, answers, strict=True) if said])
+    def exam(count: int) -> Exam:
+        if any(case.replies for case in dev.cases):
+            return SentimentExaminer(model, dev, settings.edits, count)
+        return Examiner(model, dev, settings.edits, count, UNTOLD.get(settings.problem, ""))
 
     def loss_of(trained: Any, trial: Trial) -> Mapping[str, Any]:
         losses = dict(objective(model, trained(model, trial.told), trial, settings.edit_weight))
@@ -223,7 +281,15 @@ def train_editor(settings: EditorTraining, folder: Path, data: Path) -> Mapping[
             losses["loss"] = losses["loss"] + settings.base_weight * losses["base"]
         return losses
 
-    train(network, batch_at, loss_of, settings.loop, folder, evaluate=examiner.figures, better="net")
-    figures = Examiner(model, load_qa(data, split="dev"), settings.edits, 4 * settings.exam).figures(network)
+    def batch_at(source: random.Random) -> Trial:
+        return trial_of(model, diet, settings.edits, source)
+
+    train(network, batch_at, loss_of, settings.loop, folder, evaluate=exam(settings.exam).figures, better="net")
+    figures = exam(4 * settings.exam).figures(network)
     editor(model, network, settings.network).save_pretrained(folder / "model")
     return {f"dev {name}": value for name, value in figures.items()}
+
+
+def base_of(settings: EditorTraining) -> str:
+    """The base model's name: the settings' own, or the problem's."""
+    return settings.base or BASES[settings.problem]

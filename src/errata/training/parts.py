@@ -99,7 +99,7 @@ PARTS: Mapping[str, Part] = {
     "mend": Part(
         "mend",
         "MEND's network",
-        (*_PUBLIC, "zsre/decao_dev.jsonl"),
+        (),
         "Rewrites the gradient of an edit so that one step along it makes the edit hold and leaves other answers\n"
         "alone (Mitchell et al., 2021). For comparison with SERAC; fits the base model it was trained for alone.",
         _TABLES,
@@ -107,7 +107,7 @@ PARTS: Mapping[str, Part] = {
     "enn": Part(
         "enn",
         "ENN's weights and step sizes",
-        (*_PUBLIC, "zsre/decao_dev.jsonl"),
+        (),
         "Some of the base model's weights, trained so that one step of gradient descent makes an edit (Sinitsin et\n"
         "al., 2020). For comparison with SERAC; stands in for the base model it was trained from and no other.",
         _TABLES,
@@ -151,6 +151,13 @@ PARTS: Mapping[str, Part] = {
 }
 
 
+_DRAWN: Mapping[str, tuple[str, ...]] = {
+    "qa": (*_PUBLIC, "zsre/decao_dev.jsonl"),
+    "qa_hard": (*_PUBLIC, "zsre/decao_dev.jsonl"),
+    "fact_check": EVIDENCE_FILES,
+    "sentiment": ("convsent/train.json", "convsent/dev.json"),
+}
+"""What an editor reads that is trained for a problem."""
 OWN: Mapping[tuple[str, str], str] = {
     ("base", "qa"): "base",
     ("base", "fact_check"): "fc",
@@ -189,6 +196,8 @@ def part_of(kind: str, problem: str = "") -> str:
 
 def _for_problems(kind: str) -> tuple[str, ...]:
     """The problems that a kind of part can be trained for by its own recipe with another diet."""
+    if kind in LEARNED:
+        return tuple(_DRAWN)
     return {"scope": ("qa", "qa_hard", "fact_check"), "base": ()}.get(kind, ("qa", "qa_hard"))
 
 
@@ -311,12 +320,17 @@ def _trainer(part: str) -> Callable[[Any, Path, Any], Mapping[str, Any]]:
     return own.get(part.partition("-")[0], train_scope)
 
 
+def uses(part: str) -> tuple[str, ...]:
+    """The public files that a part is trained on."""
+    kind, _, problem = part.partition("-")
+    return _DRAWN[problem] if kind in LEARNED else PARTS[kind].uses
+
+
 def data_hash(part: str, data: Path | None) -> str:
     """SHA-256 over everything the part was trained on: our own tables and the public files, in a fixed order."""
-    about = PARTS[part]
     package = Path(__file__).parent.parent
-    paths = [package / name for name in about.own]
-    for source in (data / name for name in about.uses) if data else ():
+    paths = [package / name for name in PARTS[part.partition("-")[0]].own]
+    for source in (data / name for name in uses(part)) if data else ():
         paths += sorted(source.glob("*.jsonl")) if source.is_dir() else [source]
     digest = hashlib.sha256()
     for path in paths:
@@ -354,8 +368,8 @@ def write_card(
         "part": part if "-" in part else about.folder,
         "title": about.title,
         "recipe": asdict(settings),
-        "data_hash": data_hash(part.partition("-")[0], data),
-        "data": [name for name in about.uses if data and (data / name).exists()],
+        "data_hash": data_hash(part, data),
+        "data": [name for name in uses(part) if data and (data / name).exists()],
         "commit": commit(),
         "seconds": round(seconds),
         "figures": {name: _rounded(value) for name, value in figures.items()},
