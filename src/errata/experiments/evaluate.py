@@ -22,7 +22,7 @@ from errata.editors.catalogue import get_editor
 from errata.editors.serac import Serac
 from errata.editors.weights import WeightEditor
 from errata.errors import ConfigError
-from errata.experiments import likelihood
+from errata.experiments import likelihood, moved
 from errata.experiments.asking import Asker, Progress
 from errata.experiments.forcing import Forcing
 from errata.experiments.presets import MINI, preset_model
@@ -286,8 +286,9 @@ def _asker(subject: Subject, problem: Problem, components: bool) -> Asker | Reas
         return Asker(Forcing(subject.model, subject.counterfactual), components=components)
     if components:
         raise ConfigError(f"{subject.name} has no scope classifier and no counterfactual model", key="components")
-    for case in problem.cases[:1] if likelihood.by_likelihood(problem) else ():
-        subject.check(case.edit)
+    if likelihood.by_likelihood(problem):
+        subject.check(problem.cases[0].edit)
+        moved.check(subject)
     return Reasker(subject)
 
 
@@ -298,10 +299,13 @@ def _asked(subject: Subject, samples: Iterable[_Sample], asker: Asker | Reasker,
             for case in part.cases:
                 (subject.counterfactual if isinstance(subject, Serac) else subject).check(case.edit)
         asker.begin(sample.seed, sample.parts, progress)
-        if isinstance(asker, Reasker):
+        if isinstance(asker, Reasker) and isinstance(subject, WeightEditor):
             for number, part in enumerate(sample.parts):
-                yield from asker.rows(part, number)
-        elif isinstance(subject, Serac):
+                if likelihood.by_likelihood(part):
+                    yield from moved.rows(subject, part, number, sample.seed, asker.told)
+                else:
+                    yield from asker.rows(part, number)
+        elif isinstance(subject, Serac) and isinstance(asker, Asker):
             yield from _remembered(subject, sample, asker)
 
 

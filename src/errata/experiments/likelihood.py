@@ -100,15 +100,20 @@ def rows(subject: Serac, part: Problem, number: int, seed: int, tell: Callable[[
         UnsupportedModel: as `check`.
         ModelError: a part failed.
     """
-    inside = [(case.edit, case.replies, one) for case in part.cases if case.replies for one in case.in_scope]
-    outside: list[Outside] = [(case.edit.id, one) for case in part.cases for one in case.out_of_scope]
-    outside += [(None, one) for one in part.shared]
+    inside, outside = sides(part)
     for labelled in chunks(inside, CHUNK):
         yield from (replace(row, batch=number, seed=seed) for row in _in_rows(subject, labelled))
         tell(len(labelled))
     for unlabelled in chunks(outside, CHUNK):
         yield from (replace(row, batch=number, seed=seed) for row in _out_rows(subject, unlabelled))
         tell(len(unlabelled))
+
+
+def sides(part: Problem) -> tuple[list[Inside], list[Outside]]:
+    """A batch's inputs in scope, each with its edit and replies, and those out of it."""
+    inside = [(case.edit, case.replies, one) for case in part.cases if case.replies for one in case.in_scope]
+    outside: list[Outside] = [(case.edit.id, one) for case in part.cases for one in case.out_of_scope]
+    return inside, outside + [(None, one) for one in part.shared]
 
 
 def _in_rows(subject: Serac, part: Sequence[Inside]) -> Iterator[Row]:
