@@ -11,7 +11,7 @@ import pytest
 from errata.edit import Edit
 from errata.errors import UnsupportedModel
 from errata.experiments import moved
-from test_likelihood import BASE, PROBLEM, UNDER, Told, sigmoid
+from likelihoods import BASE, PROBLEM, UNDER, Told, sigmoid
 
 
 class Moves:
