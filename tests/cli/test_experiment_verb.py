@@ -14,9 +14,10 @@ Cli = Any
 
 
 def test_the_verb_knows_every_experiment_and_preset() -> None:
-    assert tuple(EXPERIMENTS) == tuple(catalogue.EXPERIMENTS)
+    assert tuple(EXPERIMENTS) == (*catalogue.EXPERIMENTS, "all", *catalogue.COMPARE, "compare")
     assert set(PRESETS) == set(parts.PRESETS)
-    assert [one.name for one in catalogue.chosen("all")] == list(EXPERIMENTS)
+    for name, group in (("all", catalogue.EXPERIMENTS), ("compare", catalogue.COMPARE)):
+        assert [one.name for one in catalogue.chosen(name)] == list(group)
     with pytest.raises(ConfigError, match="did you mean 'table3'"):
         catalogue.chosen("table33")
 

@@ -23,16 +23,20 @@ EXPERIMENTS = {
     "table6": "time and memory",
     "order": "whether the order of edits matters",
     "samples": "replies before and after a sentiment edit",
+    "all": "all of these",
+    "editors": "all editors on four problems",
+    "editors-k": "all editors, many edits at once",
+    "compare": "all comparisons of editors",
 }
-"""Name and one line of each, in the order that `all` runs them; their cells are in errata.experiments.catalogue."""
+"""Name and one line of each, in the order that `all` and `compare` run them; the cells are the catalogue's."""
 PRESETS = ("mini", "paper")
 
 
 @click.command(
     "experiment",
-    epilog="\b\n" + "\n".join(f"{name:9}{told}" for name, told in {**EXPERIMENTS, "all": "all of them"}.items()),
+    epilog="\b\n" + "\n".join(f"{name:11}{told}" for name, told in EXPERIMENTS.items()),
 )
-@click.argument("name", type=click.Choice([*EXPERIMENTS, "all"]))
+@click.argument("name", type=click.Choice(list(EXPERIMENTS)))
 @click.option("--preset", type=click.Choice(PRESETS), default="mini", show_default=True,
               help="The shipped parts, or models of the paper's kinds.")  # fmt: skip
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="How many seeds are pooled.")

@@ -74,6 +74,7 @@ def _figures(figures: Mapping[str, Any]) -> None:
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of the editor; repeat for more.")
 @click.option("--split", default="test", show_default=True, help="Of the data.")
 @click.option("--limit", type=click.IntRange(min=1), default=None, help="At most so many inputs of each kind.")
+@click.option("--batches", type=click.IntRange(min=1), default=None, help="At most so many batches of --edits.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of what is drawn, batches and intervals.")
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True,
               help="Repeat with so many sampling seeds, from --seed on.")  # fmt: skip
@@ -87,7 +88,8 @@ def _figures(figures: Mapping[str, Any]) -> None:
 @shared(memory=False, parts=True)
 def evaluate_verb(
     session: Session, problem: str, edits: str | None, editor: str, settings: tuple[str, ...], split: str,
-    limit: int | None, seed: int, seeds: int, components: bool, preset: str, rows: Path | None, data: Path | None,
+    limit: int | None, batches: int | None, seed: int, seeds: int, components: bool, preset: str, rows: Path | None,
+    data: Path | None,
 ) -> None:  # fmt: skip
     """Measure edit success and drawdown on PROBLEM (qa, qa_hard, fact_check, counterfact, sentiment)."""
     quiet()
@@ -97,8 +99,8 @@ def evaluate_verb(
     report = evaluate_problem(
         problem, editor=editor, settings=dict(map(_setting, settings)), scope=session.scope, model=model,
         preset=preset, counterfactual=counterfactual,
-        edits=edits, split=split, seed=seed, seeds=seeds, limit=limit, components=components, rows=rows,
-        runtime=session.runtime, data=data, progress=_progress,
+        edits=edits, split=split, seed=seed, seeds=seeds, limit=limit, batches=batches, components=components,
+        rows=rows, runtime=session.runtime, data=data, progress=_progress,
     )  # fmt: skip
     figures = report.to_json()
     if session.json:

@@ -12,10 +12,10 @@ with a deviation of 1 over the root of their width instead of 1, so that one rat
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from errata.editors.gradients import Rank, gradient, ranks
 from errata.editors.learned import Learned, trained
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 SPREAD = 1e-7
 """Added to a standard deviation before it is divided by."""
+STEP_RATE = 10.0
+"""How much faster step sizes are learnt than the network (100 times in the released code, whose steps are no logs)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +121,8 @@ def new_mend(model: Editable, settings: MendSettings) -> Any:
             return Rank(rows[:, : self.d_in], rows[:, self.d_in :])
 
     class Mender(torch.nn.Module):
+        rates: ClassVar[Mapping[str, float]] = {"log_steps": STEP_RATE}
+
         def __init__(self) -> None:
             super().__init__()
             self.names = feed_forward(model.module, settings.last)

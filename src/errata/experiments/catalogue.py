@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from errata.errors import ConfigError
+from errata.experiments.compare import EDITORS, EDITORS_BY_K
 from errata.experiments.costs import TABLE_6
 from errata.experiments.experiment import Experiment
 from errata.experiments.many_edits import FIGURE_3
@@ -17,15 +18,21 @@ EXPERIMENTS: Mapping[str, Experiment] = {
     one.name: one for one in (TABLE_3, TABLE_4, TABLE_5, FIGURE_3, REUSE, TABLE_6, ORDER, SAMPLES)
 }
 
+COMPARE: Mapping[str, Experiment] = {one.name: one for one in (EDITORS, EDITORS_BY_K)}
+"""The comparisons of editors, which `compare` runs."""
+
 
 def chosen(name: str) -> tuple[Experiment, ...]:
-    """The experiments that a name means; "all" means all of them.
+    """The experiments that a name means; "all" means all of SERAC's, "compare" all comparisons of editors.
 
     Raises:
         ConfigError: no such experiment.
     """
     if name == "all":
         return tuple(EXPERIMENTS.values())
-    if name not in EXPERIMENTS:
-        raise ConfigError(f"experiment {name!r} is not known", key=name, accepted=(*EXPERIMENTS, "all"))
-    return (EXPERIMENTS[name],)
+    if name == "compare":
+        return tuple(COMPARE.values())
+    known = {**EXPERIMENTS, **COMPARE}
+    if name not in known:
+        raise ConfigError(f"experiment {name!r} is not known", key=name, accepted=(*known, "all", "compare"))
+    return (known[name],)

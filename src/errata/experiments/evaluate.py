@@ -7,6 +7,7 @@ path. Tuning has no place here: what is read is test data.
 from __future__ import annotations
 
 import inspect
+import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -152,6 +153,7 @@ def evaluate_problem(
     seed: int = 0,
     seeds: int = 1,
     limit: int | None = None,
+    batches: int | None = None,
     components: bool = False,
     rows: Path | None = None,
     runtime: str = "auto",
@@ -176,6 +178,7 @@ def evaluate_problem(
         seed: of what a problem draws, the batches, the samples and the bootstrap.
         seeds: with how many seeds all is repeated, from `seed` on: sampling seeds, one and the same trained parts.
         limit: at most so many inputs of each kind, a seeded sample; for trials.
+        batches: at most so many of the batches, a seeded sample; for editors whose edits take long.
         components: whether the counterfactual model is asked every counted input, whatever the scope classifier says,
             and the base every out-of-scope one, for the accuracy of either part (`Report.details["components"]`).
         rows: the JSONL file for the rows ("….partial" until complete); None names one in the folder "results".
@@ -192,7 +195,11 @@ def evaluate_problem(
     if seeds < 1:
         raise ConfigError(f"seeds must be 1 or more, not {seeds}", key="seeds")
     k = _count(edits)
-    samples = (_sample(_load(problem, split, data, one, k), k, limit, one) for one in range(seed, seed + seeds))
+    if batches is not None and (batches < 1 or k is None):
+        raise ConfigError("batches must be 1 or more, and edits must say of how many", key="batches")
+    samples = (
+        _sample(_load(problem, split, data, one, k), k, limit, batches, one) for one in range(seed, seed + seeds)
+    )
     first = next(samples)  # before a network is loaded: the wishes may be wrong
     base = preset_model(preset, first.whole.name) if model is None else model
     subject = make_subject(
@@ -202,7 +209,8 @@ def evaluate_problem(
     try:
         asker = _asker(subject, first.whole, components)
         asked = {"runtime": runtime, "preset": preset if model is None else None, "edits": edits, "limit": limit,
-                 "seeds": seeds, "components": components}  # fmt: skip
+                 "seeds": seeds, "components": components,
+                 **({} if batches is None else {"batches_asked": batches})}  # fmt: skip
         run: dict[str, Any] = {
             "problem": first.whole.name,
             "editor": editor,
@@ -249,7 +257,7 @@ def _load(problem: str | Problem, split: str, data: str | Path | None, seed: int
     return loader(data, split=split, **{name: value for name, value in options.items() if name in takes})
 
 
-def _sample(whole: Problem, k: int | None, limit: int | None, seed: int) -> _Sample:
+def _sample(whole: Problem, k: int | None, limit: int | None, batches: int | None, seed: int) -> _Sample:
     """The problem in batches of k, or all at once."""
     apart = APART.get(whole.name, "")
     if k is None or (k == len(whole.cases) and not apart):
@@ -257,6 +265,9 @@ def _sample(whole: Problem, k: int | None, limit: int | None, seed: int) -> _Sam
     if not 1 <= k <= len(whole.cases):
         raise ConfigError(f"{whole.name} has {len(whole.cases)} edits, not {k}", key="edits")
     parts = in_batches(whole, k, seed=seed, apart=apart)
+    if batches is not None and batches < len(parts):
+        kept = random.Random(f"{seed} batches").sample(range(len(parts)), batches)
+        parts = tuple(parts[at] for at in sorted(kept))
     return _Sample(seed, whole, limited(parts, limit, seed))
 
 

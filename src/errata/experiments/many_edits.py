@@ -179,7 +179,7 @@ def _beginning(pattern: str) -> str:
 # what is shown
 
 
-def _net(found: Mapping[str, Any]) -> Point | None:
+def net(found: Mapping[str, Any]) -> Point | None:
     """ES - DD with the widest interval that the two allow."""
     if not found or found.get("es") is None or found.get("dd") is None:
         return None
@@ -196,9 +196,9 @@ def _crowds() -> list[tuple[int, str]]:
 def _line(name: str, results: Mapping[str, Result], cells: Iterable[tuple[int, str]]) -> Line:
     points = []
     for size, cell in cells:
-        net = _net(results[cell].figures)
-        if net is not None:
-            points.append(Point(size, net.y, net.low, net.high))
+        point = net(results[cell].figures)
+        if point is not None:
+            points.append(Point(size, point.y, point.low, point.high))
     return Line(name, tuple(points))
 
 
@@ -214,12 +214,12 @@ def _show(results: Mapping[str, Result]) -> Shown:
             count(k),
             figure(found.get("es"), found.get("es_ci")),
             figure(found.get("dd"), found.get("dd_ci")),
-            figure(net.y if net else None),
+            figure(point.y if point else None),
         )
         for editor, told in EDITORS.items()
         for k in SIZES
         for found in [results[f"{editor}-{k}"].figures]
-        for net in [_net(found)]
+        for point in [net(found)]
     ]
     crowds = [
         (

@@ -58,6 +58,7 @@ def evaluation(
     model: Callable[[], Model] | None = None,
     crowd: Callable[[Problem], tuple[Edit, ...]] | None = None,
     components: bool = False,
+    batches: int | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> Cell:
     """A cell that evaluates SERAC on a problem.
@@ -71,6 +72,7 @@ def evaluation(
         model: makes the base model, where it is not loaded by name; `parts` names it then.
         crowd: further edits that lie in memory with the problem's own.
         components: whether either part's accuracy by split is wanted (SERAC, Table 4).
+        batches: at most so many of the batches.
         about: what else the figures depend on.
     """
     three = parts or trio(setting, problem)
@@ -83,15 +85,86 @@ def evaluation(
         "seeds": setting.seeds,
         "limit": setting.limit,
         "data": setting.data_hash(problem),
+        **({} if batches is None else {"batches": batches}),
         **(about or {}),
     }
 
     def run(rows: Path, progress: Progress) -> Mapping[str, Any]:
         return _evaluated(
-            setting, problem, three, edits, rows, progress, model=model, crowd=crowd, components=components
-        )
+            setting, problem, three, edits, rows, progress, model=model, crowd=crowd, components=components,
+            batches=batches,
+        )  # fmt: skip
 
     return Cell(name=name, config=config, run=run, missing=three.missing)
+
+
+def contest(
+    name: str,
+    setting: Setting,
+    problem: str,
+    editor: str,
+    settings: Mapping[str, Any],
+    *,
+    edits: int,
+    batches: int | None = None,
+    weights: Found | None = None,
+    split: str = "test",
+) -> Cell:
+    """A cell that evaluates another editor on a problem.
+
+    Args:
+        name: the cell's.
+        setting: seeds, limit, data.
+        problem: its name.
+        editor: a name of `errata.get_editor`; SERAC's cells are `evaluation`'s.
+        settings: the editor's own.
+        edits: how many at once.
+        batches: at most so many of the batches.
+        weights: the trained network, of an editor that has one.
+        split: of the data.
+    """
+    parts = setting.parts(problem)
+    found = {"base": find(parts.base, setting.runs)}
+    if editor == "retrieve_prompt":
+        found["scope"] = find(parts.scope, setting.runs)
+    if weights is not None:
+        found["weights"] = weights
+    config = {
+        "problem": problem,
+        "editor": editor,
+        "settings": dict(settings),
+        **{key: {"name": part.name, "fingerprint": part.fingerprint} for key, part in found.items()},
+        "edits": edits,
+        "batches": batches,
+        "split": split,
+        "seed": setting.seed,
+        "seeds": setting.seeds,
+        "limit": setting.limit,
+        "data": setting.data_hash(problem),
+    }
+
+    def run(rows: Path, progress: Progress) -> Mapping[str, Any]:
+        own = {**settings, **({} if weights is None else {"weights": str(weights.folder)})}
+        report = evaluate_problem(
+            loaded(problem, setting.data, setting.seed, every=True, split=split) if setting.seeds == 1 else problem,
+            editor=editor,
+            settings=own,
+            scope=open_scope(found["scope"]) if "scope" in found else "cascade",
+            model=open_base(found["base"]),
+            edits=edits,
+            batches=batches,
+            split=split,
+            seed=setting.seed,
+            seeds=setting.seeds,
+            limit=setting.limit,
+            rows=rows,
+            data=setting.data,
+            progress=progress,
+        )
+        return {**report.to_json(), "at_once": edits, "details": report.details}
+
+    missing = "; ".join(f"{part.name}: {part.missing}" for part in found.values() if part.missing)
+    return Cell(name=name, config=config, run=run, missing=missing)
 
 
 def _evaluated(
@@ -105,6 +178,7 @@ def _evaluated(
     model: Callable[[], Model] | None,
     crowd: Callable[[Problem], tuple[Edit, ...]] | None,
     components: bool,
+    batches: int | None = None,
 ) -> dict[str, Any]:
     """The report's figures, and its details."""
     if crowd is not None and edits is not None:
@@ -122,6 +196,7 @@ def _evaluated(
         edits="all" if edits is None else edits,
         seed=setting.seed,
         limit=setting.limit,
+        batches=batches,
         rows=rows,
         data=setting.data,
         progress=progress,
@@ -132,14 +207,15 @@ def _evaluated(
 
 
 @lru_cache(maxsize=2)
-def loaded(problem: str, data: Path | None, seed: int, *, every: bool = False) -> Problem:
-    """A problem's test, kept for the next cell: QA-hard takes more than a minute to make.
+def loaded(problem: str, data: Path | None, seed: int, *, every: bool = False, split: str = "test") -> Problem:
+    """A problem, kept for the next cell: QA-hard takes more than a minute to make.
 
     Args:
         problem: its name.
         data: folder of the public data.
         seed: of what the loader draws, where it draws.
         every: whether also edits that contradict one another are wanted, where the problem has such: for batches.
+        split: of its data.
 
     Raises:
         ConfigError: no such problem, or its data is missing or broken.
@@ -149,7 +225,7 @@ def loaded(problem: str, data: Path | None, seed: int, *, every: bool = False) -
     load = PROBLEMS[problem]
     takes = inspect.signature(load).parameters
     return load(
-        data, split="test", **{key: value for key, value in {"seed": seed, "every": every}.items() if key in takes}
+        data, split=split, **{key: value for key, value in {"seed": seed, "every": every}.items() if key in takes}
     )
 
 

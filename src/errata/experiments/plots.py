@@ -15,9 +15,17 @@ WIDTH, HEIGHT = 720, 440
 LEFT, RIGHT, TOP, BOTTOM = 70, 24, 48, 56
 ROW = 20
 """Height of a line of the legend, which stands below the plot."""
-COLOURS = (("#0b62a4", "#6db6f2"), ("#b3470b", "#f5a25d"), ("#1c7a3e", "#6fcf8f"), ("#7b3fa0", "#c79be6"))
+COLOURS = (
+    ("#0b62a4", "#6db6f2"),
+    ("#b3470b", "#f5a25d"),
+    ("#1c7a3e", "#6fcf8f"),
+    ("#7b3fa0", "#c79be6"),
+    ("#9a1f40", "#f08ba6"),
+    ("#4d5a12", "#c3cf6a"),
+    ("#3f4652", "#b7bfcc"),
+)
 """Of each line, on a light page and on a dark one; the lines differ in dash and mark too."""
-DASHES = ("", "7 4", "2 4", "10 3 2 3")
+DASHES = ("", "7 4", "2 4", "10 3 2 3", "1 3", "12 4", "5 2 1 2")
 
 
 @dataclass(frozen=True, slots=True)

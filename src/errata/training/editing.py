@@ -8,7 +8,7 @@ have the same two terms. The base model stays as it is; gradients flow through t
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
@@ -53,7 +53,7 @@ class EditorTraining:
             steps=1500, batch=1, lr=1e-3, warmup=50, clip=100.0, evaluate_every=250, save_every=100
         )
     )
-    """The training loop; `batch` is not used, see `edits`."""
+    """The training loop; a step averages over `batch` trials of k edits each."""
 
     def __post_init__(self) -> None:
         if self.problem not in DIETS:
@@ -83,7 +83,7 @@ class EnnTraining(EditorTraining):
             steps=1000, batch=1, lr=1e-4, warmup=50, clip=100.0, evaluate_every=250, save_every=100
         )
     )
-    """The training loop; `batch` is not used, see `edits`."""
+    """The training loop; a step averages over `batch` trials of k edits each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,15 +274,19 @@ def train_editor(settings: EditorTraining, folder: Path, data: Path) -> Mapping[
             return SentimentExaminer(model, dev, settings.edits, count)
         return Examiner(model, dev, settings.edits, count, UNTOLD.get(settings.problem, ""))
 
-    def loss_of(trained: Any, trial: Trial) -> Mapping[str, Any]:
+    def losses_of(trained: Any, trial: Trial) -> Mapping[str, Any]:
         losses = dict(objective(model, trained(model, trial.told), trial, settings.edit_weight))
         if settings.base_weight:
             losses["base"] = divergence(model, model.through(network.before()), trial.outside)
             losses["loss"] = losses["loss"] + settings.base_weight * losses["base"]
         return losses
 
-    def batch_at(source: random.Random) -> Trial:
-        return trial_of(model, diet, settings.edits, source)
+    def loss_of(trained: Any, trials: Sequence[Trial]) -> Mapping[str, Any]:
+        each = [losses_of(trained, trial) for trial in trials]
+        return {name: sum(losses[name] for losses in each) / len(each) for name in each[0]}
+
+    def batch_at(source: random.Random) -> Sequence[Trial]:
+        return [trial_of(model, diet, settings.edits, source) for _ in range(settings.loop.batch)]
 
     train(network, batch_at, loss_of, settings.loop, folder, evaluate=exam(settings.exam).figures, better="net")
     figures = exam(4 * settings.exam).figures(network)

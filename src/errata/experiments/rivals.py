@@ -1,0 +1,79 @@
+"""The editors that are compared: what the papers call them, and what each is set to on each base model.
+
+Settings were tuned on QA's dev edits, with the same number of trials for each editor (`tuning`), and carried over; a
+radius of look-up belongs to a base's own space, so it is tuned on each base's dev data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from errata.experiments.experiment import Cell
+from errata.experiments.measuring import contest, evaluation
+from errata.experiments.parts import Setting, find
+
+SERAC = "serac"
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """An editor in a comparison.
+
+    Args:
+        editor: its name (`errata.get_editor`).
+        title: as the papers call it.
+        trained: whether it has a network, which `errata train editor NAME PROBLEM` makes.
+        settings: its own, whatever the base.
+        by_base: its own by the base's name.
+        never: problems that it is no editor for.
+    """
+
+    editor: str
+    title: str
+    trained: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    by_base: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    never: tuple[str, ...] = ()
+
+
+FT = Rival("ft", "FT", settings={"lr": 1e-3}, never=("sentiment",))
+LU = Rival("lookup", "LU", by_base={"mini": {"radius": 1.87}, "fc": {"radius": 4.42}}, never=("sentiment",))
+MEND = Rival("mend", "MEND", trained=True)
+ENN = Rival("enn", "ENN", trained=True)
+RP = Rival("retrieve_prompt", "RP")
+OURS = Rival(SERAC, "SERAC")
+
+
+def cell(
+    rival: Rival,
+    setting: Setting,
+    problem: str,
+    *,
+    edits: int,
+    batches: int | None = None,
+    trained_at: int | None = None,
+    name: str = "",
+) -> Cell:
+    """An editor's cell on a problem.
+
+    Args:
+        rival: the editor.
+        setting: seeds, limit, data, parts.
+        problem: its name.
+        edits: how many at once.
+        batches: at most so many of the batches.
+        trained_at: the k that its network was trained at, where that is not the recipe's.
+        name: the cell's; one made of editor, problem and k otherwise.
+    """
+    called = name or f"{rival.editor}-{problem}-{edits}"
+    if rival.editor == SERAC:
+        return evaluation(called, setting, problem, edits=edits, batches=batches, about={"editor": SERAC})
+    settings = {**rival.settings, **rival.by_base.get(setting.parts(problem).base, {})}
+    weights = None
+    if rival.trained:
+        part = f"{rival.editor}-{problem}" + ("" if trained_at is None else f"-k{trained_at}")
+        recipe = "" if trained_at is None else f" --config configs/compare/{part}.toml --out {setting.runs / part}"
+        weights = find(part, setting.runs, make=f"errata train editor {rival.editor} {problem}{recipe}")
+    return contest(called, setting, problem, rival.editor, settings, edits=edits, batches=batches, weights=weights)
