@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from errata.counterfactual.retell import Retell
 from errata.errors import UnsupportedModel
 from errata.experiments.evaluate import KEYS, Report, evaluate_problem
 from errata.experiments.likelihood import LikelihoodRow, pooled
@@ -106,3 +107,12 @@ def test_the_pooled_figure_averages_likelihoods_before_it_takes_equation_6() -> 
     second = 0.5 * math.exp(-1.0)
     assert pooled(rows) == pytest.approx((first + second) / 2)
     assert pooled([]) is None
+
+
+def test_a_base_that_is_told_the_edit_is_asked_how_likely_replies_then_are(tmp_path: Path) -> None:
+    """Retrieve and prompt: the likelihoods of the base model, of a prompt that tells the edit first."""
+    base = Told(BASE, (0.5, 0.25, 0.25), "hm")
+    report = evaluated(tmp_path, model=base, counterfactual=Retell(utterance="{prompt} | {input}"))
+    told = [text for text in base.asked if "|" in text]
+    assert set(told) == {"Topic: jazz Sentiment: Positive | topic jazz sentiment"}
+    assert report.by_kind["opinion"]["es"] == pytest.approx(sigmoid(-2 / 3)) and report.dd == 0.0

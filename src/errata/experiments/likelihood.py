@@ -15,6 +15,7 @@ import numpy as np
 
 from errata import metrics
 from errata.counterfactual import Counterfactual, OpenCounterfactual
+from errata.counterfactual.retell import Retell
 from errata.edit import Edit
 from errata.editors.serac import Serac
 from errata.errors import UnsupportedModel
@@ -76,7 +77,7 @@ def check(subject: Serac) -> None:
     """Refuse an editor whose parts do not tell likelihoods over one vocabulary.
 
     Raises:
-        UnsupportedModel: a part tells none (a remote model, the reader, retell), or their vocabularies differ.
+        UnsupportedModel: a part tells none (a remote model, the reader), or their vocabularies differ.
     """
     base, counterfactual = _parts(subject)
     if base.tokenizer.get_vocab() != counterfactual.tokenizer.get_vocab():
@@ -207,6 +208,8 @@ def _parts(subject: Serac) -> tuple[OpenModel, OpenCounterfactual]:
     base, counterfactual = subject.model, subject.counterfactual
     if not _open_model(base):
         raise UnsupportedModel(f"{base.name} does not tell how likely a reply is, which this problem scores; {REMEDY}")
+    if isinstance(counterfactual, Retell):
+        counterfactual = counterfactual.read_by(base)
     if not _open_counterfactual(counterfactual):
         raise UnsupportedModel(
             f"{type(counterfactual).__name__} does not tell how likely a reply is, which this problem scores; {REMEDY}"
