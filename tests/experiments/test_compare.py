@@ -1,0 +1,66 @@
+"""All editors side by side: which cells there are, what becomes of them, and the pages by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from errata.experiments.compare import EDITORS, EDITORS_BY_K, LINES, SIZES, batches_of
+from errata.experiments.experiment import Result
+from lab import found, made_up, ran, rows_of
+from overlap import OverlapScope
+
+
+def test_every_editor_is_measured_told_how_to_train_or_told_why_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a base without weights those that need none run; ES 2 of 3 and DD 3 of 4 as everywhere in the lab."""
+    monkeypatch.setattr("errata.editors.retrieve_prompt.make_scope", lambda *args: OverlapScope())
+    setting = made_up(monkeypatch, tmp_path)
+    outcome = ran(EDITORS, setting, tmp_path / "results")
+    assert outcome.cells == {"ran": 8, "kept": 0, "missing": 8, "failed": 6}
+    assert outcome.why["mend-qa-2"] == "mend-qa: not trained: run `errata train editor mend qa`"
+    assert "echo does not show its weights" in outcome.why["ft-qa-2"]
+    assert "no radius is known for echo" in outcome.why["lookup-fact_check-2"]
+    page = (tmp_path / "results" / "editors" / "editors.md").read_text()
+    rows = {(row[0], row[1]): row for row in rows_of(page)}
+    assert len(rows) == 22 and ("ConvSent", "FT") not in rows and ("ConvSent", "LU") not in rows
+    assert rows["QA", "SERAC"][2:4] == ["2", "3 / 4"] and rows["QA", "SERAC"][4].startswith("0.667 (")
+    assert rows["QA", "SERAC"][5].startswith("0.750 (") and rows["QA", "SERAC"][6] == "-0.083 [0.977]"
+    assert rows["QA", "RP"][5].endswith("[0.030]") and rows["QA", "FT"][4:] == ["– [0.572]", "– [0.054]", "– [0.518]"]
+    assert ran(EDITORS, setting, tmp_path / "results").cells["kept"] == 8
+
+
+def test_another_network_is_measured_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    setting = made_up(monkeypatch, tmp_path)
+    folder = tmp_path / "runs" / "mend-qa" / "model"
+    folder.mkdir(parents=True)
+    prints = []
+    for rank in (1, 2):
+        (folder / "config.json").write_text(f'{{"rank": {rank}}}')
+        cell = next(cell for cell in EDITORS.cells(setting) if cell.name == "mend-qa-2")
+        assert not cell.missing
+        prints.append(cell.fingerprint())
+    assert len(set(prints)) == 2
+
+
+def test_a_cell_makes_about_as_many_edits_whatever_k_is() -> None:
+    assert [batches_of(k) for k in SIZES] == [300, 30, 4, 1]
+
+
+def test_the_plot_has_a_line_an_editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    setting = made_up(monkeypatch, tmp_path)
+    cells = [cell.name for cell in EDITORS_BY_K.cells(setting)]
+    assert len(cells) == len(set(cells)) == len(LINES) * len(SIZES)
+    missing = {cell.name: cell.missing for cell in EDITORS_BY_K.cells(setting)}
+    assert "--config configs/compare/mend-qa-k1.toml --out" in missing["mend-k1-10"]
+    told: dict[str, Result] = dict.fromkeys(cells, Result(state="missing", why="no"))
+    told |= {"serac-1": found(es=0.9, dd=0.1), "serac-10": found(es=0.8, dd=0.1), "mend-k1-1": found(es=0.5, dd=0.25)}
+    shown = EDITORS_BY_K.show(told)
+    assert ["SERAC", "10", "0.800", "0.100", "0.700"] in rows_of(shown.text)
+    assert ["MEND, trained at k = 1", "1", "0.500", "0.250", "0.250"] in rows_of(shown.text)
+    plot = shown.plots["editors-k"]
+    assert "SERAC: 0.800 at 1, 0.700 at 10" in plot and "MEND, trained at k = 1: 0.250 at 1" in plot
+    nothing = dict.fromkeys(cells, Result(state="missing", why="no"))
+    assert not EDITORS_BY_K.show(nothing).plots
