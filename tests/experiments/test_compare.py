@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from errata.experiments.compare import EDITORS, EDITORS_BY_K, LINES, SIZES, batches_of
+from errata.experiments.compare import EDITORS, EDITORS_BY_K, EDITORS_SINGLE, LINES, SIZES, batches_of, consistent
 from errata.experiments.experiment import Result
-from lab import found, made_up, ran, rows_of
+from errata.models.echo import EchoModel
+from lab import PROBLEM, found, made_up, ran, rows_of
 from overlap import OverlapScope
 
 
@@ -64,3 +67,26 @@ def test_the_plot_has_a_line_an_editor(tmp_path: Path, monkeypatch: pytest.Monke
     assert "SERAC: 0.800 at 1, 0.700 at 10" in plot and "MEND, trained at k = 1: 0.250 at 1" in plot
     nothing = dict.fromkeys(cells, Result(state="missing", why="no"))
     assert not EDITORS_BY_K.show(nothing).plots
+
+
+def test_edits_whose_rephrases_the_base_answers_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A base that answers with its prompt's last word: "to" twice for the first edit; "alpha" does not count as it."""
+
+    class Last(EchoModel):
+        def generate(self, prompts: Sequence[str], **options: object) -> list[str]:
+            return [text.split()[-1] for text in prompts]
+
+    assert [case.edit.id for case in consistent(PROBLEM, Last()).cases] == ["beta"]
+    first, second = PROBLEM.cases
+    alike = replace(PROBLEM, cases=(replace(first, in_scope=first.in_scope[:1] + first.in_scope[2:]), second))
+    assert [case.edit.id for case in consistent(alike, Last()).cases] == ["alpha", "beta"]
+
+
+def test_one_edit_at_a_time_by_hand() -> None:
+    kinds = {"nq": {"dd": 0.5}, "other_subject": {"dd": 0.25}, "train_other_subject": {"dd": 0.125}}
+    told = {
+        "ft-qa-1": found(es=0.9, dd=0.3, by_kind=kinds),
+        **dict.fromkeys(("mend-qa-1", "enn-qa-1"), Result(state="missing", why="no")),
+    }
+    [first, *_] = rows_of(EDITORS_SINGLE.show(told).text)
+    assert first == ["FT", "0.900", "0.300", "0.125", "0.250", "0.500"]

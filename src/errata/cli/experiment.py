@@ -24,8 +24,10 @@ EXPERIMENTS = {
     "order": "whether the order of edits matters",
     "samples": "replies before and after a sentiment edit",
     "all": "all of these",
+    "tuning": "how the compared editors were set",
     "editors": "all editors on four problems",
     "editors-k": "all editors, many edits at once",
+    "editors-single": "editors that change weights, one edit at a time",
     "compare": "all comparisons of editors",
 }
 """Name and one line of each, in the order that `all` and `compare` run them; the cells are the catalogue's."""
@@ -34,7 +36,7 @@ PRESETS = ("mini", "paper")
 
 @click.command(
     "experiment",
-    epilog="\b\n" + "\n".join(f"{name:11}{told}" for name, told in EXPERIMENTS.items()),
+    epilog="\b\n" + "\n".join(f"{name:15}{told}" for name, told in EXPERIMENTS.items()),
 )
 @click.argument("name", type=click.Choice(list(EXPERIMENTS)))
 @click.option("--preset", type=click.Choice(PRESETS), default="mini", show_default=True,

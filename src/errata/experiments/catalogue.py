@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from errata.errors import ConfigError
-from errata.experiments.compare import EDITORS, EDITORS_BY_K
+from errata.experiments.compare import EDITORS, EDITORS_BY_K, EDITORS_SINGLE
 from errata.experiments.costs import TABLE_6
 from errata.experiments.experiment import Experiment
 from errata.experiments.many_edits import FIGURE_3
@@ -13,12 +13,13 @@ from errata.experiments.order import ORDER
 from errata.experiments.problem_tables import TABLE_3, TABLE_4, TABLE_5
 from errata.experiments.reuse import REUSE
 from errata.experiments.samples import SAMPLES
+from errata.experiments.tuning import TUNING
 
 EXPERIMENTS: Mapping[str, Experiment] = {
     one.name: one for one in (TABLE_3, TABLE_4, TABLE_5, FIGURE_3, REUSE, TABLE_6, ORDER, SAMPLES)
 }
 
-COMPARE: Mapping[str, Experiment] = {one.name: one for one in (EDITORS, EDITORS_BY_K)}
+COMPARE: Mapping[str, Experiment] = {one.name: one for one in (TUNING, EDITORS, EDITORS_BY_K, EDITORS_SINGLE)}
 """The comparisons of editors, which `compare` runs."""
 
 

@@ -109,6 +109,7 @@ def contest(
     batches: int | None = None,
     weights: Found | None = None,
     split: str = "test",
+    narrowed: Callable[[Problem, Model], Problem] | None = None,
 ) -> Cell:
     """A cell that evaluates another editor on a problem.
 
@@ -122,6 +123,7 @@ def contest(
         batches: at most so many of the batches.
         weights: the trained network, of an editor that has one.
         split: of the data.
+        narrowed: leaves some of the problem out, by what the base says.
     """
     parts = setting.parts(problem)
     found = {"base": find(parts.base, setting.runs)}
@@ -141,21 +143,28 @@ def contest(
         "seeds": setting.seeds,
         "limit": setting.limit,
         "data": setting.data_hash(problem),
+        **({} if narrowed is None else {"narrowed": narrowed.__name__}),
     }
 
     def run(rows: Path, progress: Progress) -> Mapping[str, Any]:
+        base = open_base(found["base"])
+        asked: str | Problem = problem
+        if setting.seeds == 1 or narrowed is not None:
+            asked = loaded(problem, setting.data, setting.seed, every=True, split=split)
+        if narrowed is not None and isinstance(asked, Problem):
+            asked = narrowed(asked, base)
         own = {**settings, **({} if weights is None else {"weights": str(weights.folder)})}
         report = evaluate_problem(
-            loaded(problem, setting.data, setting.seed, every=True, split=split) if setting.seeds == 1 else problem,
+            asked,
             editor=editor,
             settings=own,
             scope=open_scope(found["scope"]) if "scope" in found else "cascade",
-            model=open_base(found["base"]),
+            model=base,
             edits=edits,
             batches=batches,
             split=split,
             seed=setting.seed,
-            seeds=setting.seeds,
+            seeds=setting.seeds if narrowed is None else 1,
             limit=setting.limit,
             rows=rows,
             data=setting.data,

@@ -6,13 +6,15 @@ radius of look-up belongs to a base's own space, so it is tuned on each base's d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from errata.experiments.experiment import Cell
 from errata.experiments.measuring import contest, evaluation
 from errata.experiments.parts import Setting, find
+from errata.models import Model
+from errata.problems.cases import Problem
 
 SERAC = "serac"
 
@@ -54,6 +56,7 @@ def cell(
     edits: int,
     batches: int | None = None,
     trained_at: int | None = None,
+    narrowed: Callable[[Problem, Model], Problem] | None = None,
     name: str = "",
 ) -> Cell:
     """An editor's cell on a problem.
@@ -65,6 +68,7 @@ def cell(
         edits: how many at once.
         batches: at most so many of the batches.
         trained_at: the k that its network was trained at, where that is not the recipe's.
+        narrowed: see `contest`.
         name: the cell's; one made of editor, problem and k otherwise.
     """
     called = name or f"{rival.editor}-{problem}-{edits}"
@@ -76,4 +80,14 @@ def cell(
         part = f"{rival.editor}-{problem}" + ("" if trained_at is None else f"-k{trained_at}")
         recipe = "" if trained_at is None else f" --config configs/compare/{part}.toml --out {setting.runs / part}"
         weights = find(part, setting.runs, make=f"errata train editor {rival.editor} {problem}{recipe}")
-    return contest(called, setting, problem, rival.editor, settings, edits=edits, batches=batches, weights=weights)
+    return contest(
+        called,
+        setting,
+        problem,
+        rival.editor,
+        settings,
+        edits=edits,
+        batches=batches,
+        weights=weights,
+        narrowed=narrowed,
+    )
