@@ -16,7 +16,7 @@ from typing import Any, Self
 from errata.counterfactual import SETTINGS, check_pairs, read_settings, write_settings
 from errata.edit import Edit, Match
 from errata.errors import ConfigError
-from errata.models import Model
+from errata.models import Model, OpenModel
 
 FACT = """\
 A fact has changed. Take this correction as true, even where you remember otherwise:
@@ -111,6 +111,46 @@ class Retell:
             ConfigError: it is another kind's, or a wording is not accepted.
         """
         return cls(**read_settings(Path(folder) / SETTINGS, "retell", ("fact", "utterance", "system")))
+
+
+@dataclass(frozen=True, slots=True)
+class Retold:
+    """How likely replies are to a base model that is told the edit (likelihoods as `OpenCounterfactual` has them).
+
+    Args:
+        wording: how it is told.
+        model: the base model.
+    """
+
+    wording: Retell
+    model: OpenModel
+
+    @property
+    def tokenizer(self) -> Any:
+        """The base model's."""
+        return self.model.tokenizer
+
+    def text(self, edit: Edit, text: str) -> str:
+        """What the base model reads."""
+        return self.wording.prompt(text, edit)
+
+    def check(self, edit: Edit) -> None:
+        """See Retell."""
+
+    def respond(self, inputs: Sequence[str], matches: Sequence[Match], base: Model, **options: Any) -> list[str]:
+        """See Retell."""
+        return self.wording.respond(inputs, matches, base, **options)
+
+    def target_log_probs(self, inputs: Sequence[str], edits: Sequence[Edit], targets: Sequence[str]) -> list[Any]:
+        """See OpenCounterfactual."""
+        return self.model.target_log_probs(self._texts(inputs, edits), targets)
+
+    def token_log_probs(self, inputs: Sequence[str], edits: Sequence[Edit], targets: Sequence[str]) -> list[Any]:
+        """See OpenCounterfactual."""
+        return self.model.token_log_probs(self._texts(inputs, edits), targets)
+
+    def _texts(self, inputs: Sequence[str], edits: Sequence[Edit]) -> list[str]:
+        return [self.text(edit, text) for text, edit in zip(check_pairs(inputs, edits, "edits"), edits, strict=True)]
 
 
 def _check_wording(wording: object, what: str, names: set[str]) -> None:
