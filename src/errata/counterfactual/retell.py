@@ -94,10 +94,6 @@ class Retell:
         told = [self.prompt(text, match.edit) for text, match in zip(texts, matches, strict=True)]
         return base.generate(told, **options)
 
-    def read_by(self, base: OpenModel) -> OpenRetell:
-        """The same, telling how likely replies are to a base model that was told the edit."""
-        return OpenRetell(self, base)
-
     def save_pretrained(self, folder: str | PathLike[str]) -> None:
         """Save the wording in `folder`.
 
@@ -117,43 +113,44 @@ class Retell:
         return cls(**read_settings(Path(folder) / SETTINGS, "retell", ("fact", "utterance", "system")))
 
 
-class OpenRetell:
-    """A base model that is told the edit, with its likelihoods (implements `errata.counterfactual.OpenCounterfactual`).
+@dataclass(frozen=True, slots=True)
+class Retold:
+    """How likely replies are to a base model that is told the edit (likelihoods as `OpenCounterfactual` has them).
 
     Args:
         wording: how it is told.
-        base: the model.
+        model: the base model.
     """
 
-    def __init__(self, wording: Retell, base: OpenModel) -> None:
-        self._wording, self._base = wording, base
+    wording: Retell
+    model: OpenModel
 
     @property
     def tokenizer(self) -> Any:
-        """The base's."""
-        return self._base.tokenizer
+        """The base model's."""
+        return self.model.tokenizer
+
+    def text(self, edit: Edit, text: str) -> str:
+        """What the base model reads."""
+        return self.wording.prompt(text, edit)
 
     def check(self, edit: Edit) -> None:
         """See Retell."""
-        self._wording.check(edit)
 
     def respond(self, inputs: Sequence[str], matches: Sequence[Match], base: Model, **options: Any) -> list[str]:
         """See Retell."""
-        return self._wording.respond(inputs, matches, base, **options)
+        return self.wording.respond(inputs, matches, base, **options)
 
     def target_log_probs(self, inputs: Sequence[str], edits: Sequence[Edit], targets: Sequence[str]) -> list[Any]:
         """See OpenCounterfactual."""
-        return self._base.target_log_probs(self._prompts(inputs, edits), targets)
+        return self.model.target_log_probs(self._texts(inputs, edits), targets)
 
     def token_log_probs(self, inputs: Sequence[str], edits: Sequence[Edit], targets: Sequence[str]) -> list[Any]:
         """See OpenCounterfactual."""
-        return self._base.token_log_probs(self._prompts(inputs, edits), targets)
+        return self.model.token_log_probs(self._texts(inputs, edits), targets)
 
-    def _prompts(self, inputs: Sequence[str], edits: Sequence[Edit]) -> list[str]:
-        return [
-            self._wording.prompt(text, edit)
-            for text, edit in zip(check_pairs(inputs, edits, "edits"), edits, strict=True)
-        ]
+    def _texts(self, inputs: Sequence[str], edits: Sequence[Edit]) -> list[str]:
+        return [self.text(edit, text) for text, edit in zip(check_pairs(inputs, edits, "edits"), edits, strict=True)]
 
 
 def _check_wording(wording: object, what: str, names: set[str]) -> None:

@@ -110,6 +110,11 @@ class Seq2SeqCounterfactual:
         """The Hugging Face tokenizer."""
         return self.model.tokenizer
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """How it answers and is called; kept when an editor is saved."""
+        return {"max_new_tokens": self.model.max_new_tokens, "name": self.model.name}
+
     def save_pretrained(self, folder: str | PathLike[str]) -> None:
         """Save weights, tokenizer and settings in `folder`.
 

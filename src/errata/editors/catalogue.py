@@ -17,6 +17,15 @@ EDITORS: Mapping[str, str] = {
     "enn": "errata.editors.enn:enn",
 }
 """Where each is."""
+KINDS: Mapping[str, str] = {
+    "serac": "errata.editors.serac:Serac",
+    "retrieve_prompt": "errata.editors.serac:Serac",
+    "lookup": "errata.editors.serac:Serac",
+    "ft": "errata.editors.finetune:FineTune",
+    "mend": "errata.editors.mend:Mend",
+    "enn": "errata.editors.enn:Enn",
+}
+"""The class of what each makes; `errata.load` finds it by the name that was saved."""
 
 
 def get_editor(name: str) -> Callable[..., Any]:
@@ -32,8 +41,25 @@ def get_editor(name: str) -> Callable[..., Any]:
         >>> editor = get_editor("ft")(load_model("mini"))  # doctest: +SKIP
         >>> edited = editor.edit(Edit(prompt="Who wrote Emma?", target="Ann Lee"))  # doctest: +SKIP
     """
-    if name not in EDITORS:
-        raise ConfigError(f"editor {name!r} is not known", key=str(name), accepted=tuple(EDITORS))
-    module, _, attribute = EDITORS[name].partition(":")
-    make: Callable[..., Any] = getattr(import_module(module), attribute)
+    make: Callable[..., Any] = _named(EDITORS, name)
     return make
+
+
+def kind_of(name: str) -> type[Any]:
+    """The class of an editor: what tells whether it changes weights or must be trained, and how it is loaded.
+
+    Args:
+        name: a key of `KINDS`.
+
+    Raises:
+        ConfigError: there is no such editor.
+    """
+    kind: type[Any] = _named(KINDS, name)
+    return kind
+
+
+def _named(table: Mapping[str, str], name: str) -> Any:
+    if name not in table:
+        raise ConfigError(f"editor {name!r} is not known", key=str(name), accepted=tuple(table))
+    module, _, attribute = table[name].partition(":")
+    return getattr(import_module(module), attribute)

@@ -13,9 +13,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from errata.editors.weights import Editable, WeightEditor, editable
+from errata.editors.weights import Editable, WeightEditor, check_base, editable
 from errata.errors import ConfigError, ModelError
 from errata.models import Model
+from errata.models.weights import fingerprint
 from errata.settings import apply
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 NETWORK = "network.safetensors"
 CONFIG = "config.json"
+BASE = "base"
+"""The key of the base model's fingerprint among the network's settings."""
+OWN = "network"
+"""The folder of the network in that of a saved editor."""
 
 
 class Learned(WeightEditor):
@@ -61,17 +66,30 @@ class Learned(WeightEditor):
 
         path = Path(folder)
         try:
-            found = json.loads((path / CONFIG).read_text(encoding="utf-8"))
+            found = dict(json.loads((path / CONFIG).read_text(encoding="utf-8")))
             state = load_file(path / NETWORK)
         except Exception as error:  # safetensors raises its own errors and OSError
             raise ModelError(f"{path} holds no trained {cls.name} network: {error}") from error
+        base = editable(model)
+        if known := found.pop(BASE, ""):
+            check_base(base, known, f"the {cls.name} network in {path} was trained")
         settings = apply(found, cls.defaults, str(path / CONFIG))
-        network = cls.new(editable(model), settings)
+        network = cls.new(base, settings)
         try:
             network.load_state_dict(state)
         except RuntimeError as error:
             raise ModelError(f"the network in {path} was trained for another base than {model.name}") from error
         return cls(model, network, settings, untold=untold)
+
+    @classmethod
+    def made(cls, told: Mapping[str, Any], folder: Path, model: Model) -> Self:
+        """See WeightEditor: with the network that was saved along."""
+        return cls.from_pretrained(folder / OWN, model, untold=told["untold"])
+
+    def keep(self, folder: Path) -> dict[str, Any]:
+        """See WeightEditor: the network too."""
+        self.save_pretrained(folder / OWN)
+        return super().keep(folder)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the network and its settings.
@@ -86,13 +104,20 @@ class Learned(WeightEditor):
         try:
             path.mkdir(parents=True, exist_ok=True)
             save_file(state, path / NETWORK)
-            (path / CONFIG).write_text(json.dumps(asdict(self.settings), indent=2) + "\n", encoding="utf-8")
+            told = {**asdict(self.settings), BASE: fingerprint(self.base.module)}
+            (path / CONFIG).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
         except OSError as error:
             raise ModelError(f"cannot save the network in {path}: {error.strerror or error}") from error
 
     def learn(self, model: Editable, told: Sequence[tuple[str, str]]) -> Mapping[str, Tensor]:
         """See WeightEditor: what the network makes of all edits together."""
         return {name: value.detach() for name, value in self.network.tensors(model, told).items()}
+
+
+def untrained(editor: str, problem: str) -> ConfigError:
+    """What is to be said where an editor has no network: the command that trains one for a problem."""
+    said = f"{editor} needs a trained network: `errata train editor {editor} {problem}`, then weights=FOLDER"
+    return ConfigError(said, key="weights")
 
 
 def trained(editor: type[Learned], model: Model, weights: str | Path, untold: str) -> Any:
@@ -102,7 +127,7 @@ def trained(editor: type[Learned], model: Model, weights: str | Path, untold: st
         ConfigError: it is not.
         ModelError, UnsupportedModel: see `Learned.from_pretrained`.
     """
+    editable(model)  # no training would help
     if not str(weights):
-        said = f"{editor.name} needs a trained network: `errata train editor {editor.name} qa`, then weights=FOLDER"
-        raise ConfigError(said, key="weights")
+        raise untrained(editor.name, "PROBLEM")
     return editor.from_pretrained(weights, model, untold=untold)

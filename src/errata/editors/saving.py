@@ -1,159 +1,164 @@
-"""Save an editor to a folder and load it again: settings, trained parts and edits.
+"""Save an editor of any kind to a folder and load it again.
 
-The base model is named, not copied; the shipped parts are named too, others are copied. Never runs a model.
+Each kind tells its own part (`keep`, `restored`); here is what all share: the settings file, the base model, which is
+named and not copied, and that a folder is there whole or not at all.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from errata import zoo
-from errata.edit import Terms
-from errata.editors.serac import Serac, make_counterfactual
-from errata.errors import ConfigError, ModelError
-from errata.memory.sqlite import SqliteMemory
+from errata.editors.catalogue import KINDS, kind_of
+from errata.editors.serac import Serac
+from errata.editors.weights import WeightEditor
+from errata.errors import ConfigError, ErrataError, ModelError
 from errata.models import Model
 
 SETTINGS = "errata.json"
-EDITS = "edits.db"
-KEYS = ("editor", "model", "scope", "counterfactual", "space", "threshold", "on_error")
+KEYS = ("editor", "model")
+"""What the settings file tells of any editor; the rest is its kind's own."""
+FILES = (SETTINGS, "edits.db*", "scope", "counterfactual", "changed.safetensors", "network")
+"""What a saved editor's folder may hold; nothing else is ever replaced."""
 
 
-def save(editor: Serac, folder: Path) -> Path:
+def save(editor: Serac | WeightEditor, folder: Path) -> Path:
     """Write an editor into a folder.
 
     Args:
-        editor: any Serac.
-        folder: made when missing; an editor saved there before is replaced.
+        editor: of any kind.
+        folder: made when missing; an editor saved there before is replaced, once all of this one is written.
 
     Raises:
-        ModelError: the folder cannot be written.
+        ModelError: the folder cannot be written, holds something else, or keeps this very editor's edits.
     """
-    settings: dict[str, Any] = {
-        "editor": "serac",
-        "model": editor.model.name,
-        "space": editor.space,
-        "threshold": editor._threshold,
-        "on_error": editor.on_error,
-        "scope": _part(editor.scope, folder / "scope"),
-        "counterfactual": _part(editor.counterfactual, folder / "counterfactual"),
-    }
+    _check_free(editor, folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.glob(f"{EDITS}*"):
-            old.unlink()
-        _save_edits(editor, folder / EDITS)
-        (folder / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+        with _replacing(folder) as fresh:
+            told = {"editor": editor.name, "model": _named(editor), **editor.keep(fresh)}
+            (fresh / SETTINGS).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise ModelError(f"cannot save the editor in {folder}: {error.strerror or error}") from error
     return folder
 
 
-def _part(part: Any, folder: Path) -> dict[str, Any]:
-    """How a trained part is named: shipped ones by name, others by the folder they are copied to."""
-    kind = type(part).__name__
-    named: dict[str, Any] = {"kind": kind}
-    if options := getattr(part, "options", None):
-        named["options"] = dict(options)
-    pieces = (part, getattr(part, "dual", None), getattr(part, "cross", None))
-    homes = [home for home in (getattr(piece, "folder", None) for piece in pieces) if home is not None]
-    if homes and all(home.name in zoo.names() and zoo.path(home.name) == home for home in homes):
-        return {**named, "from": "zoo", "part": homes[-1].name}
-    if not hasattr(part, "save_pretrained"):
-        raise ModelError(f"a {kind} cannot be saved: it has no save_pretrained")
-    part.save_pretrained(folder)
-    return {**named, "from": folder.name}
+def _check_free(editor: Serac | WeightEditor, folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise ModelError(f"cannot save the editor in {folder}: it is no folder")
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        if not any(fnmatch(entry.name, own) for own in FILES):
+            raise ModelError(f"{folder} holds something else too ({entry.name}); an editor has a folder of its own")
+    memory: Any = editor.memory if isinstance(editor, Serac) else None
+    while memory is not None:
+        where = str(getattr(memory, "path", ""))
+        if where and Path(where).resolve().parent == folder.resolve():
+            raise ModelError(f"the edits of this editor are kept in {folder} itself; save it into another folder")
+        memory = getattr(memory, "parent", None)
 
 
-def _save_edits(editor: Serac, path: Path) -> None:
-    with SqliteMemory(path) as copy:
-        copy.bind(editor.scope.fingerprint, editor.scope.dimension)
-        spaces: set[str] = set()
-        for begin in range(0, len(revisions := editor.memory.list(live=True)), 512):
-            part = revisions[begin : begin + 512]
-            edits = [revision.edit for revision in part]
-            terms: list[Terms] = [revision.terms for revision in part]
-            copy.add(edits, editor.scope.encode_edits(edits), terms=terms)
-            spaces.update(edit.space for edit in edits)
-        for space in sorted(spaces | {editor.space}):
-            own = editor.memory.threshold(space)
-            if own is not None:
-                copy.set_threshold(space, own)
+@contextmanager
+def _replacing(folder: Path) -> Iterator[Path]:
+    """A new folder beside this one, which takes its place when all is written and goes when something fails."""
+    place = folder.resolve()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    mark = uuid.uuid4().hex[:8]
+    fresh, old = (place.with_name(f".{place.name}.{mark}.{what}") for what in ("new", "old"))
+    fresh.mkdir()
+    try:
+        yield fresh
+        if place.exists():
+            place.rename(old)
+        try:
+            fresh.rename(place)
+        except OSError:
+            if old.exists():
+                old.rename(place)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
-def load(folder: str | Path, *, model: Model | str | None = None, runtime: str = "auto") -> Serac:
-    """The editor that was saved in a folder.
+def _named(editor: Serac | WeightEditor) -> dict[str, Any]:
+    """The base model: how it is called, and what loads it, None where nothing does."""
+    model = editor.given if isinstance(editor, WeightEditor) else editor.model
+    source = getattr(model, "source", None)
+    try:
+        told = json.loads(json.dumps(dict(source.options))) if source else {}
+    except TypeError as error:
+        raise ModelError(f"{model.name} was made with an option that cannot be written down: {error}") from error
+    return {"name": model.name, "load": source.name if source else None, "options": told}
+
+
+def load(folder: str | Path, *, model: Model | str | None = None, runtime: str = "auto") -> Any:
+    """The editor that was saved in a folder, of the kind that it was, with its edits in force.
 
     Args:
-        folder: written by `Serac.save`.
+        folder: written by `save` of any editor.
         model: the base model; None loads the one it was saved with, by name.
         runtime: what runs the networks.
 
-    Raises:
-        ModelError: the folder holds no editor, or a part cannot be loaded.
-        ConfigError: its settings hold an unknown key.
-    """
-    from errata.models.load import load_model
+    Returns:
+        A `Serac` (also of `retrieve_prompt` and `lookup`), whose memory is the folder's file from now on, or the
+        editor that changes weights.
 
-    path = Path(folder) / SETTINGS
+    Raises:
+        ModelError: the folder holds no editor or a damaged one, a part cannot be loaded, or the base model is another
+            one, or must be given because it was not loaded by name.
+        StoreError: the edits cannot be read.
+        ConfigError: its settings hold an unknown key.
+
+    Example:
+        >>> editor = load("my-editor")  # doctest: +SKIP
+    """
+    folder = Path(folder)
+    told = _read(folder)
+    where = str(folder / SETTINGS)
+    if "editor" in told and told["editor"] not in KINDS:
+        raise ConfigError(
+            f"unknown editor {told['editor']!r}", where=where, key=str(told["editor"]), accepted=tuple(KINDS)
+        )
+    kind = kind_of(told.get("editor", "serac"))
+    keys = (*KEYS, *kind.kept)
+    for key in told:
+        if key not in keys:
+            raise ConfigError(f"unknown key {key!r}", where=where, key=key, accepted=keys)
+    for key in keys:
+        if key not in told:
+            raise ConfigError(f"the key {key!r} is missing", where=where, key=key)
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
+        return kind.restored(told, folder, _base(told["model"], model, folder), runtime)
+    except ErrataError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError) as error:  # values of other types than were written
+        raise ModelError(f"{folder} holds a damaged editor: {type(error).__name__}: {error}") from error
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    try:
+        told = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder} holds no saved editor: cannot read {SETTINGS} ({error})") from error
-    if not isinstance(settings, dict):
+    if not isinstance(told, dict):
         raise ModelError(f"{folder} holds no saved editor: {SETTINGS} is not an object")
-    for key in settings:
-        if key not in KEYS:
-            raise ConfigError(f"unknown key {key!r}", where=str(path), key=key, accepted=KEYS)
-    for key in KEYS:
-        if key not in settings:
-            raise ConfigError(f"the key {key!r} is missing", where=str(path), key=key)
-    chosen = settings["model"] if model is None else model
-    return Serac(
-        load_model(chosen) if isinstance(chosen, str) else chosen,
-        scope=_load_scope(settings["scope"], Path(folder), runtime),
-        counterfactual=_load_counterfactual(settings["counterfactual"], Path(folder), runtime),
-        memory=SqliteMemory(Path(folder) / EDITS),
-        space=settings["space"],
-        threshold=settings["threshold"],
-        on_error=settings["on_error"],
-    )
+    return told
 
 
-def _load_scope(named: Mapping[str, Any], folder: Path, runtime: str) -> Any:
-    from errata.scope.cascade import CascadeScope
-    from errata.scope.cross import CrossScope
-    from errata.scope.dual import DualScope
+def _base(named: Mapping[str, Any], given: Model | str | None, folder: Path) -> Model:
+    """The base model that is given, or else the one that is named."""
+    from errata.models.load import load_model
 
-    kinds: dict[str, Any] = {"CascadeScope": CascadeScope, "DualScope": DualScope, "CrossScope": CrossScope}
-    if named["kind"] not in kinds:
-        raise ConfigError(f"unknown scope {named['kind']!r}", where=SETTINGS, key=named["kind"], accepted=tuple(kinds))
-    make, options = kinds[named["kind"]].from_pretrained, {**named.get("options", {}), "runtime": runtime}
-    if named["from"] != "zoo":
-        return make(folder / named["from"], **options)
-    if named["kind"] == "CascadeScope":
-        return make(pair=named.get("part", "pair"), **options)
-    return make(*_shipped(named), **options)
-
-
-def _load_counterfactual(named: Mapping[str, Any], folder: Path, runtime: str) -> Any:
-    from errata.counterfactual.reader import Reader
-    from errata.counterfactual.verifier import Verifier
-
-    kinds: dict[str, Any] = {"Reader": Reader, "Verifier": Verifier}
-    if named["kind"] == "Retell":
-        from errata.counterfactual.retell import Retell
-
-        return Retell.from_pretrained(folder / named["from"])
-    if named["kind"] in kinds:
-        places = _shipped(named) if named["from"] == "zoo" else [folder / named["from"]]
-        return kinds[named["kind"]].from_pretrained(*places, runtime=runtime)
-    return make_counterfactual(str(folder / named["from"]))
-
-
-def _shipped(named: Mapping[str, Any]) -> list[str]:
-    """The shipped part that is named, if one is; else its kind's own will do."""
-    return [named["part"]] if "part" in named else []
+    if given is not None:
+        return load_model(given) if isinstance(given, str) else given
+    if not named["load"]:
+        raise ModelError(
+            f"the editor in {folder} was saved in front of {named['name']}, which was not loaded by a name;"
+            f" give the model: errata.load({str(folder)!r}, model=...)"
+        )
+    return load_model(named["load"], **named["options"])

@@ -11,13 +11,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from errata import zoo
 from errata.counterfactual import Counterfactual
 from errata.counterfactual.reader import Reader
 from errata.counterfactual.verifier import Verifier
 from errata.edit import Answer, Decision, Edit, Match, Revision, Terms, check_text
+from errata.editors import likelihoods, remembered
 from errata.editors.explain import Explanation, explain
 from errata.errors import ConfigError, EditError, ErrataError, StoreError
 from errata.memory import Memory, Moment
@@ -66,6 +67,9 @@ class Serac:
         >>> edited.generate(["Kazakhstan's capital is what?"])[0].text  # doctest: +SKIP
         'Astana'
     """
+
+    name: ClassVar[str] = "serac"
+    kept: ClassVar[tuple[str, ...]] = remembered.KEPT
 
     def __init__(
         self,
@@ -252,6 +256,14 @@ class Serac:
         log.warning("the %s failed, the base model answers: %s: %s", part, type(error).__name__, error)
         return Decision(None, threshold, (), f"the {part} failed ({type(error).__name__}), so the base model answered")
 
+    def token_log_probs(self, inputs: Sequence[str], targets: Sequence[str]) -> list[Any]:
+        """See `errata.editors.OpenEditor`: in scope the counterfactual model's under the edit, else the base's."""
+        return likelihoods.log_probs(self, inputs, targets, whole=True)
+
+    def target_log_probs(self, inputs: Sequence[str], targets: Sequence[str]) -> list[Any]:
+        """See `errata.editors.OpenEditor`: in scope the counterfactual model's under the edit, else the base's."""
+        return likelihoods.log_probs(self, inputs, targets, whole=False)
+
     def explain(self, text: str, *, space: str | None = None, at: datetime | None = None) -> Explanation:
         """Why an edit fired for this input, or why none did, and what would change that."""
         return explain(self, text, space=self.space if space is None else space, at=at)
@@ -261,6 +273,20 @@ class Serac:
         from errata.editors.saving import save
 
         return save(self, Path(folder))
+
+    def keep(self, folder: Path) -> dict[str, Any]:
+        """Write parts and edits into a new folder; returns what else there is to tell, as JSON has it."""
+        return remembered.keep(self, folder)
+
+    @classmethod
+    def restored(cls, told: Mapping[str, Any], folder: Path, model: Model, runtime: str) -> Self:
+        """The editor that `keep` was asked about.
+
+        Raises:
+            ModelError, StoreError: a part or the edits cannot be loaded.
+            ConfigError: a part is of no known kind.
+        """
+        return cls(model, **remembered.parts(told, folder, model, runtime))
 
 
 def decision(judged: Sequence[Match], threshold: float) -> Decision:

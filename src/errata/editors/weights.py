@@ -6,7 +6,6 @@ and how is each editor's own business.
 
 from __future__ import annotations
 
-import json
 import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -15,15 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from errata.edit import Answer, Decision, Edit
-from errata.errors import ModelError, UnsupportedEdit, UnsupportedModel
+from errata.editors.likelihoods import open_base
+from errata.errors import ConfigError, ModelError, UnsupportedEdit, UnsupportedModel
 from errata.models import Model
 from errata.models.classifier import ClaimClassifier
+from errata.models.weights import fingerprint
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 WEIGHTS = "changed.safetensors"
-SETTINGS = "errata.json"
 EVERYWHERE = "the edited weights answer every input; there is no memory and no scope"
 """The reason that a decision of such an editor gives."""
 
@@ -85,7 +85,7 @@ def lesson(edit: Edit, untold: str = "") -> tuple[str, str]:
 
 
 class WeightEditor:
-    """An editor that changes weights (implements `errata.editors.Editor`).
+    """An editor that changes weights (implements `errata.editors.OpenEditor`).
 
     Args:
         model: the base model; never changed.
@@ -102,6 +102,7 @@ class WeightEditor:
     """Whether it learns from edits that demand a manner ("Topic: jazz Sentiment: Positive"); who is trained does."""
 
     def __init__(self, model: Model, settings: Any, *, untold: str = "") -> None:
+        self.given = model
         self.model: Editable = editable(model)
         self.base, self.settings, self.untold = self.model, settings, untold
         self.changed: Mapping[str, Tensor] = {}
@@ -154,24 +155,87 @@ class WeightEditor:
         decision = Decision(None, 0.0, (), EVERYWHERE)
         return [Answer(text, decision) for text in self.model.generate(inputs, **options)]
 
-    def save(self, folder: str | Path) -> Path:
-        """Write settings and changed weights into a folder; the base is named, not copied.
+    def token_log_probs(self, inputs: Sequence[str], targets: Sequence[str]) -> list[Any]:
+        """See `errata.editors.OpenEditor`: the edited model's."""
+        return open_base(self.model).token_log_probs(inputs, targets)
 
-        `editable(model).with_weights(load_file(folder / WEIGHTS))` is the edited model again; `errata.load` reads the
-        editors with a memory only.
+    def target_log_probs(self, inputs: Sequence[str], targets: Sequence[str]) -> list[Any]:
+        """See `errata.editors.OpenEditor`: the edited model's."""
+        return open_base(self.model).target_log_probs(inputs, targets)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the editor (settings, changed weights, its network if it has one) into a folder for `errata.load`.
+
+        The base model is named, not copied.
 
         Raises:
-            ModelError: the folder cannot be written.
+            ModelError: the folder cannot be written, or holds something else.
         """
+        from errata.editors.saving import save
+
+        return save(self, Path(folder))
+
+    kept: ClassVar[tuple[str, ...]] = ("base", "settings", "untold")
+    """Keys of what `keep` returns."""
+
+    def keep(self, folder: Path) -> dict[str, Any]:
+        """Write the editor's own files into a new folder; returns what else there is to tell, as JSON has it."""
         from safetensors.torch import save_file
 
-        path = Path(folder)
-        settings = {"editor": self.name, "model": self.base.name, "untold": self.untold}
+        save_file({name: value.contiguous().cpu() for name, value in self.changed.items()}, folder / WEIGHTS)
+        told = {"settings": asdict(self.settings), "untold": self.untold}
+        return {"base": fingerprint(self.base.module), **told}
+
+    @classmethod
+    def restored(cls, told: Mapping[str, Any], folder: Path, model: Model, runtime: str) -> Self:
+        """The editor that `keep` was asked about.
+
+        Args:
+            told: what `keep` returned.
+            folder: with the files it wrote.
+            model: the base model.
+            runtime: not used: what changes weights runs in torch.
+
+        Raises:
+            ModelError: a file is missing or damaged, or this is another base model.
+            ConfigError: a setting is unknown, or its value makes no sense.
+            UnsupportedModel: the model does not show its weights.
+        """
+        from safetensors.torch import load_file
+
+        check_base(editable(model), told["base"], f"the editor in {folder} was saved")
+        editor = cls.made(told, folder, model)
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            save_file({name: value.contiguous() for name, value in self.changed.items()}, path / WEIGHTS)
-            told = json.dumps({**settings, "settings": asdict(self.settings)}, indent=2)
-            (path / SETTINGS).write_text(f"{told}\n", encoding="utf-8")
-        except OSError as error:
-            raise ModelError(f"cannot save the editor in {path}: {error.strerror or error}") from error
-        return path
+            changed = load_file(folder / WEIGHTS)
+        except Exception as error:  # safetensors raises its own errors and OSError
+            raise ModelError(f"cannot read {folder / WEIGHTS}: {error}") from error
+        if not changed:
+            return editor
+        own = dict(editor.base.module.named_parameters())
+        try:
+            return editor._with({name: value.to(own[name].device) for name, value in changed.items()})
+        except (KeyError, ConfigError) as error:
+            raise ModelError(f"{folder / WEIGHTS} holds weights that {model.name} does not have: {error}") from error
+
+    @classmethod
+    def made(cls, told: Mapping[str, Any], folder: Path, model: Model) -> Self:
+        """The editor before its edits; here from its settings alone."""
+        return cls(model, untold=told["untold"], **told["settings"])
+
+
+def check_base(model: Editable, known: str, what: str) -> None:
+    """Refuse another base model than the one that something was made for.
+
+    Args:
+        model: the base model at hand.
+        known: the fingerprint of the right one.
+        what: what was made for it and how, as a message says it.
+
+    Raises:
+        ModelError: it is another.
+    """
+    if (found := fingerprint(model.module)) != known:
+        raise ModelError(
+            f"{what} for another base than {model.name}, or for the same in another precision"
+            f" (its weights have the fingerprint {found}, not {known})"
+        )

@@ -15,7 +15,7 @@ import numpy as np
 
 from errata import metrics
 from errata.counterfactual import Counterfactual
-from errata.counterfactual.retell import Retell
+from errata.counterfactual.retell import Retell, Retold
 from errata.counterfactual.seq2seq import Seq2SeqCounterfactual
 from errata.edit import Edit
 from errata.models import Model
@@ -59,7 +59,7 @@ class Forcing:
         if isinstance(counterfactual, Seq2SeqCounterfactual):
             return counterfactual.model, counterfactual.text
         if isinstance(counterfactual, Retell) and counterfactual.system is None:
-            return self._base, lambda edit, text: counterfactual.prompt(text, edit)
+            return self._base, Retold(counterfactual, self._base).text if self._base else None
         return None, None
 
     @property

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 
 from errata import metrics
-from errata.counterfactual import Counterfactual, OpenCounterfactual
-from errata.counterfactual.retell import Retell
+from errata.counterfactual import OpenCounterfactual
 from errata.edit import Edit
+from errata.editors.likelihoods import open_base, open_counterfactual, share_vocabulary
 from errata.editors.serac import Serac
-from errata.errors import UnsupportedModel
 from errata.experiments.scoring import Row, chunks, decided
-from errata.models import Model, OpenModel
+from errata.models import OpenModel
 from errata.problems.cases import Labelled, Problem, Replies, Unlabelled
 
 CHUNK = 32
@@ -30,7 +29,7 @@ MEANING = (
     " none fired at all, dd_ci bounds the share of inputs on which one fires"
 )
 """What `es` and `dd` are here, for a report's config."""
-REMEDY = "give a base and a counterfactual model made for it: model='chat', counterfactual='dialogue'"
+REMEDY = "this problem scores it: give parts made for it, model='chat' and counterfactual='dialogue'"
 
 Inside = tuple[Edit, Replies, Labelled]
 Outside = tuple[str | None, Unlabelled]
@@ -79,12 +78,7 @@ def check(subject: Serac) -> None:
     Raises:
         UnsupportedModel: a part tells none (a remote model, the reader), or their vocabularies differ.
     """
-    base, counterfactual = _parts(subject)
-    if base.tokenizer.get_vocab() != counterfactual.tokenizer.get_vocab():
-        raise UnsupportedModel(
-            f"{base.name} and its counterfactual model have different vocabularies, so a token's likelihood"
-            f" to one cannot be compared with its likelihood to the other; {REMEDY}"
-        )
+    share_vocabulary(*_parts(subject), REMEDY)
 
 
 def rows(subject: Serac, part: Problem, number: int, seed: int, tell: Callable[[int], None]) -> Iterator[Row]:
@@ -205,21 +199,5 @@ def _averages(
 
 
 def _parts(subject: Serac) -> tuple[OpenModel, OpenCounterfactual]:
-    base, counterfactual = subject.model, subject.counterfactual
-    if not _open_model(base):
-        raise UnsupportedModel(f"{base.name} does not tell how likely a reply is, which this problem scores; {REMEDY}")
-    if isinstance(counterfactual, Retell):
-        counterfactual = counterfactual.read_by(base)
-    if not _open_counterfactual(counterfactual):
-        raise UnsupportedModel(
-            f"{type(counterfactual).__name__} does not tell how likely a reply is, which this problem scores; {REMEDY}"
-        )
-    return base, counterfactual
-
-
-def _open_model(model: Model) -> TypeGuard[OpenModel]:
-    return all(hasattr(model, name) for name in ("tokenizer", "target_log_probs", "token_log_probs"))
-
-
-def _open_counterfactual(model: Counterfactual) -> TypeGuard[OpenCounterfactual]:
-    return all(hasattr(model, name) for name in ("tokenizer", "target_log_probs", "token_log_probs"))
+    base = open_base(subject.model, REMEDY)
+    return base, open_counterfactual(subject.counterfactual, base, REMEDY)

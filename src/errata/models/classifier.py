@@ -7,6 +7,7 @@ never sees edits.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -17,9 +18,10 @@ from numpy.typing import NDArray
 from errata.errors import ConfigError, EditError
 from errata.models import Options, check_prompts
 from errata.models.judges import VERDICT, CheckpointJudge, Judge, NetworkJudge, OpenJudge
+from errata.models.load import CLAIMS
 from errata.models.local import LocalModel
 from errata.models.pretrained import short_name
-from errata.models.saving import resolve
+from errata.models.saving import Source, resolve
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,6 +42,7 @@ class ClaimClassifier:
 
     def __init__(self, judge: Judge, name: str) -> None:
         self._judge, self._name = judge, name
+        self.source: Source | None = None
 
     @classmethod
     def from_pretrained(
@@ -77,11 +80,15 @@ class ClaimClassifier:
         if (source / VERDICT).is_file():
             if supports is not None or refutes is not None:
                 raise ConfigError(f"{called} has no labels to choose from", key="supports")
-            return cls(NetworkJudge(source, runtime), called)
+            found = cls(NetworkJudge(source, runtime), called)
+            found.source = _source(name_or_path, name=name)
+            return found
         local = LocalModel.from_pretrained(
             name_or_path, kind="classifier", revision=revision, device=device, batch_size=batch_size, name=called
         )
-        return cls(CheckpointJudge(local, supports, refutes), called)
+        found = cls(CheckpointJudge(local, supports, refutes), called)
+        found.source = _source(name_or_path, revision=revision, supports=supports, refutes=refutes, name=name)
+        return found
 
     @property
     def name(self) -> str:
@@ -125,6 +132,12 @@ class ClaimClassifier:
         """
         Options().updated(options)
         return [str(bool(odds > 0)) for odds in self.log_odds(prompts)]
+
+
+def _source(place: str | PathLike[str], **options: Any) -> Source:
+    """Where a classifier came from, as `load_model` calls it."""
+    found = Source.of(str(place), **options)
+    return replace(found, name="fc" if str(place) == "fc" else f"{CLAIMS}{found.name}")
 
 
 VERDICTS = ("False", "True")

@@ -13,6 +13,7 @@ from typing import Any
 from errata.edit import check_text
 from errata.errors import EditError
 from errata.models import MAX_PROMPT, Options, check_prompts
+from errata.models.saving import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class EchoModel:
         self._name = name
         self._lock = Lock()
         self.calls: list[Call] = []
+        self.source = Source("echo", {"answers": self._answers, "default": default, "name": name})
 
     @property
     def name(self) -> str:

@@ -9,6 +9,7 @@ import importlib
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +59,9 @@ def load_model(name: str, **options: Any) -> Model:
     from errata.models.local import LocalModel
 
     if name == "mini":
-        return _call(LocalModel.from_pretrained, name, {"name": "mini", **options}, _mini())
+        return _shipped(name, {"name": name, **options}, _mini())
     if name == "chat":
-        return _call(LocalModel.from_pretrained, name, {"name": "chat", **TALK, **options}, zoo.path("chat"))
+        return _shipped(name, {"name": name, **TALK, **options}, zoo.path("chat"))
     return _call(LocalModel.from_pretrained, name, options, name)
 
 
@@ -75,6 +76,16 @@ def _call(make: Callable[..., Model], name: str, options: Mapping[str, Any], *ar
         if key not in accepted:
             raise ConfigError(f"unknown option {key!r}", where=f"model {name!r}", key=key, accepted=accepted)
     return make(*args, **options)
+
+
+def _shipped(name: str, options: Mapping[str, Any], folder: Path) -> Model:
+    """A bundled model, which is called by its name and not by where it lies here."""
+    from errata.models.local import LocalModel
+
+    model: Any = _call(LocalModel.from_pretrained, name, options, folder)
+    model.source = replace(model.source, name=name)
+    found: Model = model
+    return found
 
 
 def _mini() -> Path:

@@ -29,6 +29,7 @@ from errata.models.pretrained import (
     short_name,
     torch_module,
 )
+from errata.models.saving import Source
 from errata.models.weights import Substituted, overlaid
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class LocalModel:
         self.kind: Kind = check_kind(kind) or detect_kind(module.config, type(module).__name__)
         self._name = name or short_name(getattr(module.config, "_name_or_path", "")) or type(module).__name__
         self.batch_size = batch_size
+        self.source: Source | None = None
         self._options = Options(max_new_tokens=max_new_tokens, system=system)
         self._max_new_tokens = max_new_tokens
         self._codec = Codec(module, tokenizer, self.kind, self._name, chat=chat, template_options=template_options)
@@ -132,7 +134,7 @@ class LocalModel:
         module, tokenizer, found = load_pretrained(
             name_or_path, kind=check_kind(kind), revision=revision, device=device, dtype=dtype
         )
-        return cls(
+        model = cls(
             module,
             tokenizer,
             kind=found,
@@ -143,6 +145,11 @@ class LocalModel:
             chat=chat,
             template_options=template_options,
         )
+        model.source = Source.of(
+            str(name_or_path), kind=kind, revision=revision, dtype=dtype, name=name, max_new_tokens=max_new_tokens,
+            system=system, chat=chat, template_options=template_options and dict(template_options),
+        )  # fmt: skip
+        return model
 
     def with_weights(self, changed: Mapping[str, Tensor]) -> Self:
         """This model with some weights changed; all others are shared, and this one stays as it is.
@@ -192,6 +199,11 @@ class LocalModel:
     def chat(self) -> bool:
         """Whether prompts go through the tokenizer's chat template."""
         return self._codec.chat
+
+    @property
+    def max_new_tokens(self) -> int:
+        """Most tokens an answer has, unless `generate` is told otherwise."""
+        return self._max_new_tokens
 
     def __repr__(self) -> str:
         return f"LocalModel({self._name!r}, kind={self.kind!r})"

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from errata.errors import ConfigError, MissingExtra, UpstreamError
 from errata.models import Options, check_prompts
+from errata.models.saving import Source
 
 if TYPE_CHECKING:
     import httpx2
@@ -91,6 +92,11 @@ class RemoteModel:
         self._retries, self._concurrency, self._sleep = int(retries), int(concurrency), sleep
         self._extra = dict(extra or {})
         self._lock = threading.Lock()
+        self.source: Source | None = None  # what follows a "?" may be a key, which is written nowhere
+        if not self._query:
+            way = {"model": model, "api": self._api, "key_env": key_env, "timeout": timeout, "retries": retries}
+            said = {"system": system, "max_tokens": max_tokens, "temperature": temperature, "extra": self._extra}
+            self.source = Source(base, {**way, **said, "concurrency": concurrency})
         try:
             import httpx2
         except ImportError as error:

@@ -3,11 +3,40 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from errata import zoo
 from errata.errors import ModelError
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What `load_model` is asked for to give a model again; a model that was loaded has one as its `source`.
+
+    Args:
+        name: as `load_model` takes it.
+        options: what else it is told, each as JSON has it.
+    """
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, place: str | Path, **options: Any) -> Self:
+        """A source without what was left open; a folder by its whole path.
+
+        Args:
+            place: a folder, or any other name.
+            options: None and "" are left out; a torch dtype is told by its name.
+        """
+        folder = Path(place).expanduser()
+        told = {key: value for key, value in options.items() if value is not None and value != ""}
+        if "dtype" in told:
+            told["dtype"] = str(told["dtype"]).removeprefix("torch.")
+        return cls(str(folder.resolve()) if folder.is_dir() else str(place), told)
 
 
 def resolve(name: str | Path, *, revision: str | None = None) -> Path:

@@ -6,6 +6,7 @@ Knows names and tensors; what a change is for, the editors know.
 from __future__ import annotations
 
 import copy
+import hashlib
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,24 @@ def overlaid(module: Any, changed: Mapping[str, Tensor]) -> Any:
     for name, value in changed.items():  # wherever else the module holds the same weights, these stand too
         kept[id(own[name])] = torch.nn.Parameter(value.detach().clone(), requires_grad=False)
     return copy.deepcopy(module, kept)
+
+
+SAMPLED = 256
+"""Numbers of each parameter that a fingerprint is made from: all of a large model's would take long to read."""
+
+
+def fingerprint(module: Any) -> str:
+    """Sixteen hexadecimal digits that tell models apart: SHA-256 over names, shapes and a sample of the weights.
+
+    The same model in another precision has another one.
+    """
+    digest = hashlib.sha256()
+    for name, value in module.named_parameters():
+        flat = value.detach().flatten()
+        sample = flat[:: max(1, len(flat) // SAMPLED)][:SAMPLED]
+        digest.update(f"{name} {tuple(value.shape)}\n".encode())
+        digest.update(sample.float().cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 class Substituted:
