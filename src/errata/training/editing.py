@@ -18,6 +18,7 @@ from errata.editors.enn import Enn, EnnSettings
 from errata.editors.gradients import edit_loss
 from errata.editors.learned import Learned
 from errata.editors.mend import Mend, MendSettings
+from errata.editors.slag import Slag, SlagSettings
 from errata.editors.weights import Editable, editable
 from errata.errors import ConfigError
 from errata.models.load import load_model
@@ -26,6 +27,7 @@ from errata.problems.cases import Problem
 from errata.problems.qa import load_qa
 from errata.training.groups import Group, Inside, Sources
 from errata.training.loop import LoopSettings, train
+from errata.training.slag import slag_losses
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -91,6 +93,35 @@ class EnnTraining(EditorTraining):
     """The training loop; `batch` is not used, see `edits`."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlagTraining(EditorTraining):
+    """SLAG's network and how it is trained (`errata.training.slag`)."""
+
+    told_weight: float = 1.0
+    """Weight of the edits' own likelihood; 1 in the released code."""
+    edit_weight: float = 1.0
+    """Weight of the likelihood in scope; the released code's paraphrase term, 1 on Wikidata5m and off elsewhere."""
+    kept_weight: float = 1.0
+    """Weight of the divergence out of scope; the released code's independent neighbours, off in its main runs."""
+    other_weight: float = 1.0
+    """Weight of the divergence on the prompts of other edits, drawn at random; 1 in the released code."""
+    successive: bool = False
+    """Whether the edits of a trial are made one after another instead of at once (the paper: 10 of them so)."""
+    network: SlagSettings = field(default_factory=SlagSettings)
+    """The network."""
+    loop: LoopSettings = field(
+        default_factory=lambda: LoopSettings(
+            steps=1000, batch=1, lr=3e-4, warmup=50, clip=100.0, evaluate_every=250, save_every=100
+        )
+    )
+    """The training loop; `batch` is not used, see `edits`."""
+
+    def __post_init__(self) -> None:
+        EditorTraining.__post_init__(self)  # super() does not find a class with slots
+        if min(self.told_weight, self.edit_weight, self.kept_weight, self.other_weight) < 0 or not self.told_weight:
+            raise ConfigError("told_weight must be above 0, the other weights 0 or more", key="told_weight")
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """What one step tries.
@@ -99,11 +130,13 @@ class Trial:
         told: the edits.
         inside: an input in the scope of each, with the answer due.
         outside: inputs out of scope, with the base model's own answers.
+        others: the prompts of other edits, likewise, where the editor's training asks them.
     """
 
     told: Told
     inside: Told
     outside: Told
+    others: Told = ()
 
 
 def draw(sources: Sources, count: int, source: random.Random) -> tuple[Told, Told, list[str]]:
@@ -185,7 +218,11 @@ class Examiner:
         return {"es": es, "dd": dd, "net": es - dd}
 
 
-EDITORS: Mapping[type[EditorTraining], type[Learned]] = {MendTraining: Mend, EnnTraining: Enn}
+EDITORS: Mapping[type[EditorTraining], type[Learned]] = {
+    MendTraining: Mend,
+    EnnTraining: Enn,
+    SlagTraining: Slag,
+}
 """The editor that settings are of."""
 
 
@@ -211,12 +248,17 @@ def train_editor(settings: EditorTraining, folder: Path, data: Path) -> Mapping[
     sources = Sources(data, seed=settings.loop.seed, problem=settings.problem)
     examiner = Examiner(model, load_qa(data, split="dev"), settings.edits, settings.exam)
 
+    def answered(texts: Sequence[str]) -> Told:
+        return [(text, said) for text, said in zip(texts, model.generate(texts), strict=True) if said]
+
     def batch_at(source: random.Random) -> Trial:
         told, inside, outside = draw(sources, settings.edits, source)
-        answers = model.generate(outside)
-        return Trial(told, inside, [(text, said) for text, said in zip(outside, answers, strict=True) if said])
+        others = draw(sources, settings.edits, source)[0] if isinstance(settings, SlagTraining) else []
+        return Trial(told, inside, answered(outside), answered([prompt for prompt, _ in others]))
 
     def loss_of(trained: Any, trial: Trial) -> Mapping[str, Any]:
+        if isinstance(settings, SlagTraining):
+            return slag_losses(trained, model, trial, settings)
         losses = dict(objective(model, trained(model, trial.told), trial, settings.edit_weight))
         if settings.base_weight:
             losses["base"] = divergence(model, model.through(network.before()), trial.outside)
