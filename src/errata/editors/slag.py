@@ -1,14 +1,15 @@
-"""SLAG: a learned optimiser that reads the edit and takes several steps (Hase et al., 2021; De Cao et al., 2021).
+"""SLAG: a learned optimiser that reads the edit and takes several steps (Hase et al., 2021, after De Cao et al., 2021).
 
-A small bidirectional LSTM reads the prompt, the model's old answer and the new one over the base's own input embeddings.
-From what it read a network for each edited weight matrix makes two row vectors r, two column vectors c and a gate g,
-which reshape the gradient of the edit's loss (De Cao et al., section 3.3; SLAG, section 3):
+A small bidirectional LSTM reads the prompt, the model's old answer and the new one, over the base's own input
+embeddings. From what it read a network for each edited weight matrix makes two row vectors r, two column vectors c and
+a gate g, which reshape the gradient of the edit's loss (the hyper-network of De Cao et al., as SLAG's released code
+has it):
 
     dW = sigmoid(g) * (gradient * (softmax(r_a)^T c_a) + softmax(r_b)^T c_b),  W <- W - dW
 
 The gradient is taken anew at the moved weights up to K times, until every edit is right. Edits made together move the
 weights by the sum of their own dW: each has its own reading and its own gradient, and none sees another's but through
-the weights it is taken at. Gradients stay in factors, a pair of vectors a token, so that many edits take no more memory.
+the weights it is taken at. Gradients stay in factors, a pair of vectors a token, so none is made for each edit apart.
 
 Unlike there, the column vectors are told in units in which an untrained network takes plain gradient steps of a chosen
 size (the released code's further factor of dW, which is 1, is left out), and only the feed-forward weights of the last
@@ -186,8 +187,10 @@ def conditions(model: Model, told: Sequence[tuple[str, str]]) -> list[str]:
     return [f"{prompt} {old} -> {new}" for (prompt, new), old in zip(told, before, strict=True)]
 
 
-def _slopes(model: Editable, told: Sequence[tuple[str, str]], names: Mapping[str, Any]) -> tuple[Mapping[str, Rank], bool]:
-    """The factors of the gradients of each edit's own loss, and whether every edit's likeliest tokens are its answer's."""
+def _slopes(
+    model: Editable, told: Sequence[tuple[str, str]], names: Mapping[str, Any]
+) -> tuple[Mapping[str, Rank], bool]:
+    """The factors of each edit's own gradient, and whether every edit's likeliest tokens are its answer's."""
     import torch
 
     with torch.enable_grad(), watched(model, tuple(names)) as seen:

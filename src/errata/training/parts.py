@@ -116,8 +116,8 @@ PARTS: Mapping[str, Part] = {
         "slag",
         "SLAG's network",
         (*_PUBLIC, "zsre/decao_dev.jsonl"),
-        "A learned optimiser: reads an edit and reshapes its gradient in a few steps until the edit holds (Hase et al.,\n"
-        "2021). For comparison with SERAC; fits the base model it was trained for alone.",
+        "A learned optimiser: reads an edit and reshapes its gradient, for a few steps, until the edit holds (Hase et\n"
+        "al., 2021). For comparison with SERAC; fits the base model it was trained for alone.",
         _TABLES,
     ),
     "seq2seq": Part(

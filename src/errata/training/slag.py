@@ -1,13 +1,13 @@
 """SLAG's objective: an edit and its rephrase must hold, and other answers stay, after every step of the optimiser.
 
 The mean, by their weights, of the edits' own negative log-likelihood, that of an input in the scope of each, and the
-divergence of the answers to inputs out of scope and to other edits' prompts from the base's (Hase et al., 2021,
-section 3), added up over the steps. Every term is a mean over tokens, padding left out; all are asked in one pass.
+divergence of the answers to inputs out of scope and to other edits' prompts from the base's (Hase et al., 2021),
+added up over the steps. Every term is a mean over tokens, padding left out; all are asked in one pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from errata.editors.weights import Editable
