@@ -70,6 +70,15 @@ def test_a_verdict_does_not_depend_on_its_batch(network: tuple[Any, Path]) -> No
     assert model.generate([]) == []
 
 
+def test_the_input_embeddings_of_either_kind_of_judge(network: tuple[Any, Path], tmp_path: Path) -> None:
+    checkpoint = ClaimClassifier.from_pretrained(tiny_bert_classifier(tmp_path / "bert"), supports=0, refutes=1)
+    for model in (ClaimClassifier.from_pretrained(network[1], runtime="torch"), checkpoint):
+        found, mask = model.opened().embedded(["paris", "paris is the capital"])
+        assert found.shape == (2, 6, 32) and mask.sum(1).tolist() == [3, 6], "[CLS] and [SEP] are read too"
+        torch.testing.assert_close(found[0, 1], found[1, 1])
+        assert not found.requires_grad
+
+
 def test_claims_and_options_that_cannot_be_used_are_refused(network: tuple[Any, Path]) -> None:
     model = ClaimClassifier.from_pretrained(network[1], runtime="torch")
     with pytest.raises(EditError, match="prompt 1 has 13 tokens; a claim has 12 at most"):

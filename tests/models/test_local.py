@@ -467,6 +467,18 @@ def test_a_device_that_is_not_there_is_a_model_error(paths: dict[str, Path]) -> 
         LocalModel.from_pretrained(paths["t5"], device="cuda")
 
 
+def test_input_embeddings_are_the_models_own(paths: dict[str, Path]) -> None:
+    for name in ("t5", "gpt2"):
+        model = LocalModel.from_pretrained(paths[name], device="cpu")
+        found, mask = model.embedded(["paris", "hello world paris"])
+        table = model.module.get_input_embeddings().weight
+        own = model.tokenizer("hello world paris", add_special_tokens=name == "t5")["input_ids"]
+        torch.testing.assert_close(found[1], table[own].detach())
+        assert mask.sum(1).tolist() == [len(own) - 2, len(own)] and not found.requires_grad
+        longer, _ = model.embedded(["paris " * 200])  # more than the model could be asked
+        assert longer.shape[1] >= 200
+
+
 def test_dtype_is_what_was_asked_for(paths: dict[str, Path]) -> None:
     model = LocalModel.from_pretrained(paths["gpt2"], dtype="bfloat16", device="cpu")
     assert next(model.module.parameters()).dtype is torch.bfloat16

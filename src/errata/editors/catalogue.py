@@ -15,6 +15,7 @@ EDITORS: Mapping[str, str] = {
     "ft": "errata.editors.finetune:FineTune",
     "mend": "errata.editors.mend:mend",
     "enn": "errata.editors.enn:enn",
+    "slag": "errata.editors.slag:slag",
 }
 """Where each is."""
 KINDS: Mapping[str, str] = {

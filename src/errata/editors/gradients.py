@@ -6,7 +6,8 @@ its output (MEND; Mitchell et al., 2021, section 3): two vectors a token tell al
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,15 +24,17 @@ class Rank:
     Args:
         inputs: the layer's inputs, one row a token, shape (tokens, d_in).
         deltas: the gradients of the loss at its outputs, shape (tokens, d_out).
+        edits: the number of the edit that each row is of, shape (tokens,); None where it does not matter.
     """
 
     inputs: Tensor
     deltas: Tensor
+    edits: Tensor | None = None
 
     def used(self) -> Rank:
         """Without the rows that no gradient reached (padding)."""
         rows = (self.deltas != 0).any(-1)
-        return Rank(self.inputs[rows], self.deltas[rows])
+        return Rank(self.inputs[rows], self.deltas[rows], None if self.edits is None else self.edits[rows])
 
 
 def edit_loss(model: Any, told: Sequence[tuple[str, str]]) -> Tensor:
@@ -60,35 +63,65 @@ def ranks(model: Editable, told: Sequence[tuple[str, str]], names: Sequence[str]
     """
     import torch
 
-    seen: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in names}
+    with torch.enable_grad(), watched(model, names) as seen:
+        return factors(edit_loss(model, told), seen)
+
+
+Seen = Mapping[str, list[tuple[Any, Any]]]
+"""Inputs and outputs of layers, call by call, by the names of their weights."""
+
+
+@contextmanager
+def watched(model: Editable, names: Sequence[str]) -> Iterator[Seen]:
+    """Keep what goes into and comes out of these weights' layers meanwhile, for `factors`."""
+    seen: Seen = {name: [] for name in names}
     handles = []
     for name in names:
         layer = model.module.get_submodule(name.rpartition(".")[0])
         handles.append(layer.register_forward_hook(_watch(seen[name])))
     try:
-        with torch.enable_grad():
-            loss = edit_loss(model, told)
-            outputs = [out for found in seen.values() for _, out in found]
-            grads = iter(torch.autograd.grad(loss, outputs, allow_unused=True))
+        yield seen
     finally:
         for handle in handles:
             handle.remove()
-    factors = {}
-    for name, found in seen.items():
-        pairs = [(x.detach(), grad) for x, out in found if (grad := next(grads)) is not None]
-        factors[name] = Rank(
-            torch.cat([x.flatten(0, -2) for x, _ in pairs]), torch.cat([grad.flatten(0, -2) for _, grad in pairs])
+
+
+def factors(loss: Tensor, seen: Seen) -> Mapping[str, Rank]:
+    """The factors of a loss's gradient at the layers that were watched while it was made, by weight.
+
+    Args:
+        loss: a scalar.
+        seen: what `watched` gave; the first axis of every tensor in it counts edits, over all calls of a layer.
+    """
+    import torch
+
+    outputs = [out for calls in seen.values() for _, out in calls]
+    grads = iter(torch.autograd.grad(loss, outputs, allow_unused=True))
+    found = {}
+    for name, calls in seen.items():
+        pairs = [(x.detach(), grad) for x, out in calls if (grad := next(grads)) is not None]
+        each = [tokens for x, _ in pairs for tokens in [x.shape[1:-1].numel()] * len(x)]
+        found[name] = Rank(
+            torch.cat([x.flatten(0, -2) for x, _ in pairs]),
+            torch.cat([grad.flatten(0, -2) for _, grad in pairs]),
+            torch.arange(len(each), device=loss.device).repeat_interleave(torch.tensor(each, device=loss.device)),
         ).used()
-    return factors
+    return found
+
+
+def sides(layer: Any, rank: Rank) -> tuple[Tensor, Tensor]:
+    """The factors by the rows and by the columns of the weights: left.T @ right is their gradient."""
+    import torch
+
+    if isinstance(layer, torch.nn.Linear):  # (d_out, d_in); GPT-2's layers keep (d_in, d_out)
+        return rank.deltas, rank.inputs
+    return rank.inputs, rank.deltas
 
 
 def gradient(layer: Any, rank: Rank) -> Tensor:
     """The weight gradient that the factors make, the way round that the layer keeps its weights."""
-    import torch
-
-    if isinstance(layer, torch.nn.Linear):  # (d_out, d_in); GPT-2's layers keep (d_in, d_out)
-        return rank.deltas.T @ rank.inputs
-    return rank.inputs.T @ rank.deltas
+    left, right = sides(layer, rank)
+    return left.T @ right
 
 
 def _watch(found: list[tuple[Tensor, Tensor]]) -> Any:

@@ -40,6 +40,10 @@ class Editable(Model, Protocol):
         """Differentiable (logits (tokens, vocabulary), token ids (tokens,)) for each pair."""
         ...
 
+    def embedded(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """The texts' tokens as the model's own input embeddings (n, t, width), and the mask (n, t) of what is text."""
+        ...
+
     def with_weights(self, changed: Mapping[str, Tensor]) -> Self:
         """This model with other values of some weights; all else is shared."""
         ...

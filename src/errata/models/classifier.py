@@ -166,6 +166,10 @@ class OpenClaims(ClaimClassifier):
         """This classifier run with tensors in the place of some weights; see `LocalModel.through`."""
         return OpenClaims(self._judge.through(tensors), self._name)
 
+    def embedded(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """The texts' tokens as input embeddings, and their mask; see `LocalModel.embedded`."""
+        return self._judge.embedded(check_prompts(texts, "text"))
+
     def logits(self, prompts: Sequence[str], targets: Sequence[str]) -> list[tuple[Tensor, Tensor]]:
         """One differentiable pass: (logits of shape (1, 2), the verdict's number of shape (1,)) for each pair.
 

@@ -59,6 +59,10 @@ class OpenJudge(Judge, Protocol):
         """Differentiable logits of false and true, shape (n, 2)."""
         ...
 
+    def embedded(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """See `LocalModel.embedded`."""
+        ...
+
     def with_weights(self, changed: Mapping[str, Tensor]) -> Self:
         """The same with some weights changed."""
         ...
@@ -136,6 +140,17 @@ class OpenNetworkJudge:
         odds = self._run(self.module, claims)
         return torch.stack([torch.zeros_like(odds), odds], -1)
 
+    def embedded(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """See OpenJudge."""
+        import torch
+
+        def look_up(ids: Tensor, mask: Tensor, types: Tensor) -> tuple[Tensor, Tensor]:
+            return self.module.text.encoder.get_input_embeddings()(ids), mask
+
+        with torch.no_grad():
+            found: tuple[Tensor, Tensor] = self._run(look_up, texts)
+        return found
+
     def with_weights(self, changed: Mapping[str, Tensor]) -> Self:
         """See OpenJudge."""
         return type(self)(overlaid(self.module, changed), self._texts)
@@ -200,6 +215,10 @@ class OpenCheckpointJudge(CheckpointJudge):
 
         rows = self._model.logits(claims, [self._any] * len(claims))
         return torch.stack([row[0, [self._false, self._true]] for row, _ in rows])
+
+    def embedded(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """See OpenJudge."""
+        return self._model.embedded(texts)
 
     def with_weights(self, changed: Mapping[str, Tensor]) -> Self:
         """See OpenJudge."""

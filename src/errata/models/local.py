@@ -316,6 +316,19 @@ class LocalModel:
             rows = self._forward(prompt_ids, target_ids) if prompt_ids else []
             return [(row, self._tensor(ids)) for row, ids in zip(rows, target_ids, strict=True)]
 
+    def embedded(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """The texts' tokens as the model's own input embeddings, no gradient; of any length, as nothing is run.
+
+        Returns:
+            Embeddings (n, t, width), and the mask (n, t), 1 where there is text and 0 where there is padding.
+
+        Raises:
+            EditError: a text is blank or not text.
+        """
+        with self._named_errors(), torch_module().no_grad():
+            ids, mask = self._padded(self._codec.prompt_ids(check_prompts(texts, "text")))
+            return self._module.get_input_embeddings()(ids), mask
+
     def _batched(
         self, lengths: Sequence[int], run: Callable[[list[int]], list[Any]], size: int | None = None
     ) -> list[Any]:

@@ -19,12 +19,14 @@ from errata.editors.enn import Enn, EnnSettings
 from errata.editors.gradients import edit_loss
 from errata.editors.learned import Learned
 from errata.editors.mend import Mend, MendSettings
+from errata.editors.slag import Slag, SlagSettings
 from errata.editors.weights import Editable, editable, lesson
 from errata.errors import ConfigError
 from errata.models.load import load_model
 from errata.problems.cases import EditCase, Problem
 from errata.training.diets import BASES, DIETS, UNTOLD, Diet, Told, dev_of, diet_of
 from errata.training.loop import LoopSettings, train
+from errata.training.slag import slag_losses
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,6 +88,35 @@ class EnnTraining(EditorTraining):
     """The training loop; a step averages over `batch` trials of k edits each."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlagTraining(EditorTraining):
+    """SLAG's network and how it is trained (`errata.training.slag`)."""
+
+    told_weight: float = 1.0
+    """Weight of the edits' own likelihood; 1 in the released code."""
+    edit_weight: float = 1.0
+    """Weight of the likelihood in scope; the released code's paraphrase term, 1 on Wikidata5m and off elsewhere."""
+    kept_weight: float = 1.0
+    """Weight of the divergence out of scope; the released code's independent neighbours, off in its main runs."""
+    other_weight: float = 1.0
+    """Weight of the divergence on the prompts of other edits, drawn at random; 1 in the released code."""
+    successive: bool = False
+    """Whether the edits of a trial are made one after another instead of at once (the paper: 10 of them so)."""
+    network: SlagSettings = field(default_factory=SlagSettings)
+    """The network."""
+    loop: LoopSettings = field(
+        default_factory=lambda: LoopSettings(
+            steps=1000, batch=1, lr=3e-4, warmup=50, clip=100.0, evaluate_every=250, save_every=100
+        )
+    )
+    """The training loop; a step averages over `batch` trials of k edits each."""
+
+    def __post_init__(self) -> None:
+        EditorTraining.__post_init__(self)  # super() does not find a class with slots
+        if min(self.told_weight, self.edit_weight, self.kept_weight, self.other_weight) < 0 or not self.told_weight:
+            raise ConfigError("told_weight must be above 0, the other weights 0 or more", key="told_weight")
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """What one step tries.
@@ -95,21 +126,37 @@ class Trial:
         inside: an input in the scope of each, with the answer due.
         outside: inputs out of scope, with the base model's own answers.
         wrong: inputs in scope with answers that must not be given.
+        others: the prompts of other edits with the base's own answers, where the editor's training asks them.
     """
 
     told: Told
     inside: Told
     outside: Told
     wrong: Told = ()
+    others: Told = ()
 
 
-def trial_of(model: Editable, diet: Diet, edits: int, source: random.Random) -> Trial:
-    """So many edits drawn from a diet; drawn again where the base has nothing to say to any of the other inputs."""
+def trial_of(model: Editable, diet: Diet, edits: int, source: random.Random, *, others: bool = False) -> Trial:
+    """So many edits drawn from a diet; drawn again where the base has nothing to say to any of the other inputs.
+
+    Args:
+        model: the base model.
+        diet: what is drawn from.
+        edits: how many.
+        source: of what is drawn.
+        others: whether the prompts of as many other edits are asked.
+    """
     while True:
         drawn = diet(edits, source)
-        outside = [pair for pair in zip(drawn.outside, model.generate(drawn.outside), strict=True) if pair[1]]
+        outside = _answered(model, drawn.outside)
         if outside:
-            return Trial(drawn.told, drawn.inside, outside, drawn.wrong)
+            apart = _answered(model, [prompt for prompt, _ in diet(edits, source).told]) if others else ()
+            return Trial(drawn.told, drawn.inside, outside, drawn.wrong, apart)
+
+
+def _answered(model: Editable, texts: Sequence[str]) -> Told:
+    """Texts with the base's answers, where it has one."""
+    return [(text, said) for text, said in zip(texts, model.generate(texts), strict=True) if said]
 
 
 def divergence(before: Any, after: Any, asked: Told) -> Tensor:
@@ -244,7 +291,11 @@ def _balance(es: float, dd: float) -> dict[str, float]:
     return {"es": es, "dd": dd, "net": es - dd}
 
 
-EDITORS: Mapping[type[EditorTraining], type[Learned]] = {MendTraining: Mend, EnnTraining: Enn}
+EDITORS: Mapping[type[EditorTraining], type[Learned]] = {
+    MendTraining: Mend,
+    EnnTraining: Enn,
+    SlagTraining: Slag,
+}
 """The editor that settings are of."""
 
 
@@ -275,6 +326,8 @@ def train_editor(settings: EditorTraining, folder: Path, data: Path) -> Mapping[
         return Examiner(model, dev, settings.edits, count, UNTOLD.get(settings.problem, ""))
 
     def losses_of(trained: Any, trial: Trial) -> Mapping[str, Any]:
+        if isinstance(settings, SlagTraining):
+            return slag_losses(trained, model, trial, settings)
         losses = dict(objective(model, trained(model, trial.told), trial, settings.edit_weight))
         if settings.base_weight:
             losses["base"] = divergence(model, model.through(network.before()), trial.outside)
@@ -283,10 +336,11 @@ def train_editor(settings: EditorTraining, folder: Path, data: Path) -> Mapping[
 
     def loss_of(trained: Any, trials: Sequence[Trial]) -> Mapping[str, Any]:
         each = [losses_of(trained, trial) for trial in trials]
-        return {name: sum(losses[name] for losses in each) / len(each) for name in each[0]}
+        return {name: sum(losses.get(name, 0.0) for losses in each) / len(each) for name in each[0]}
 
     def batch_at(source: random.Random) -> Sequence[Trial]:
-        return [trial_of(model, diet, settings.edits, source) for _ in range(settings.loop.batch)]
+        others = isinstance(settings, SlagTraining)
+        return [trial_of(model, diet, settings.edits, source, others=others) for _ in range(settings.loop.batch)]
 
     train(network, batch_at, loss_of, settings.loop, folder, evaluate=exam(settings.exam).figures, better="net")
     figures = exam(4 * settings.exam).figures(network)

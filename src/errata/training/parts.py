@@ -112,6 +112,14 @@ PARTS: Mapping[str, Part] = {
         "al., 2020). For comparison with SERAC; stands in for the base model it was trained from and no other.",
         _TABLES,
     ),
+    "slag": Part(
+        "slag",
+        "SLAG's network",
+        (),
+        "A learned optimiser: reads an edit and reshapes its gradient, for a few steps, until the edit holds (Hase et\n"
+        "al., 2021). For comparison with SERAC; fits the base model it was trained for alone.",
+        _TABLES,
+    ),
     "seq2seq": Part(
         "seq2seq",
         "A seq2seq counterfactual model",
@@ -166,7 +174,7 @@ OWN: Mapping[tuple[str, str], str] = {
     ("counterfactual", "sentiment"): "dialogue",
 }
 """Parts of a problem that have a name of their own."""
-LEARNED = ("mend", "enn")
+LEARNED = ("mend", "enn", "slag")
 """Editors that are trained, each for one problem."""
 KINDS = ("base", "scope", "counterfactual", "seq2seq", *LEARNED)
 """What `errata train` makes."""
@@ -207,7 +215,7 @@ def default_settings(part: str) -> Any:
     from errata.training.chat import ChatSettings
     from errata.training.claims import ClaimSettings
     from errata.training.dialogue import DialogueSettings
-    from errata.training.editing import EnnTraining, MendTraining
+    from errata.training.editing import EnnTraining, MendTraining, SlagTraining
     from errata.training.scope import DUAL, EVIDENCE, PAIR
     from errata.training.seq2seq import Seq2SeqSettings
 
@@ -220,6 +228,7 @@ def default_settings(part: str) -> Any:
         "seq2seq": Seq2SeqSettings(),
         "mend": MendTraining(),
         "enn": EnnTraining(),
+        "slag": SlagTraining(),
         "chat": ChatSettings(),
         "dialogue": DialogueSettings(),
     }
@@ -316,6 +325,7 @@ def _trainer(part: str) -> Callable[[Any, Path, Any], Mapping[str, Any]]:
         "seq2seq": train_seq2seq,
         "mend": train_editor,
         "enn": train_editor,
+        "slag": train_editor,
     }
     return own.get(part.partition("-")[0], train_scope)
 
