@@ -1,13 +1,13 @@
 """FEVER as a copy-edit set: a claim with the other verdict, its rephrases with the same one (SeProG, section 5.1).
 
-A substitute: the rephrases that the papers use are not public, so ours are made by rules (`rephrased`), and only claims
-that a rule reads are edits. Out of scope are claims of the edit's page about something else, and claims of pages without
-an edit, all with their gold label.
+A substitute: the rephrases that the papers use are not public, so ours are made by rules (`rephrased`), and only
+claims that a rule reads are edits. Out of scope are claims of the edit's page about something else, and claims of
+pages without an edit, all with their gold label.
 
-The base `fc` was trained on nine tenths of the claims of this file (`training.claims`). An edit overrides the verdict
-whatever the base has seen; `meta` tells whether it has. What is asked out of scope in the dev and test splits the base has
-not seen, so that its error against the label is fair; nor is any claim there among those that the other shipped parts
-were trained on.
+The base `fc` was trained on nine tenths of the claims of this file (`training.claims`). An edit overrides the
+verdict whatever the base has seen; `meta` tells whether it has. What is asked out of scope in the dev and test
+splits the base has not seen, so that its error against the label is fair; nor is any claim there among those that
+the other shipped parts were trained on.
 """
 
 from __future__ import annotations

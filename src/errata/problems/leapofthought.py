@@ -1,15 +1,15 @@
 """LeapOfThought as an editing problem: the rule is the edit, what follows from it is in scope (SeProG, section 5.1).
 
-An edit says that a kind belongs to a wider one ("A polka is a music."). In its scope are phrases that follow from it and
-from what the base model knows of the wider kind ("A music has a sound.", so "A polka has a sound."): the answer stands in
-no edit, and may be "False" while the edit is true (Talmor et al., 2020). Out of scope are other rules of the edit's own
-subject that it does not decide ("A polka is a bird."; the records' distracting statements about the subject will not do,
-for the data hold a property that decides nearly every one of them), statements about subjects that no edit has, and facts
-about the wider kinds.
+An edit says that a kind belongs to a wider one ("A polka is a music."). In its scope are phrases that follow from it
+and from what the base model knows of the wider kind ("A music has a sound.", so "A polka has a sound."): the answer
+stands in no edit, and may be "False" while the edit is true (Talmor et al., 2020). Out of scope are other rules of
+the edit's own subject that it does not decide ("A polka is a bird."; the records' distracting statements about the
+subject will not do, for the data hold a property that decides nearly every one of them), statements about subjects
+that no edit has, and facts about the wider kinds.
 
-The publisher's two files share nearly all subjects, so the splits here are by the rule's subject: the test split reads
-the test file, the others the dev file, each for its own subjects. A record without its rule leaves out the one that leads
-from its statement's subject to its property's, as it does in every record that has one.
+The publisher's two files share nearly all subjects, so the splits here are by the rule's subject: the test split
+reads the test file, the others the dev file, each for its own subjects. A record without its rule leaves out the one
+that leads from its statement's subject to its property's, as it does in every record that has one.
 """
 
 from __future__ import annotations

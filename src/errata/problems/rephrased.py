@@ -1,7 +1,8 @@
 """Short English claims in other words, by rules: the passive and the active voice, a time in front, other words.
 
-FEVER's rephrases are not public, so these stand in for them. Rules alone, no parser and no model; what they do not know
-they leave, never guess, so many a claim has no rephrase. A sample was read by hand (tests/problems/rephrased_reviewed.tsv).
+FEVER's rephrases are not public, so these stand in for them. Rules alone, no parser and no model; what they do not
+know they leave, never guess, so many a claim has no rephrase. A sample was read by hand
+(tests/problems/rephrased_reviewed.tsv).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from errata.problems.english import PREPOSITIONS, capital, is_date, past, present, word_set
+from errata.problems.english import PREPOSITIONS, capital, is_date, is_day, past, present, word_set
 
 Rule = Callable[[str], str | None]
 
@@ -81,8 +82,10 @@ def _timed(text: str) -> str | None:
     found = _TIME.fullmatch(text)
     if found is None or _UNMOVED.search(found["rest"]) or not _is_time(found["date"]):
         return None
+    if found["time"].startswith("on ") != is_day(found["date"]):  # "on July 2005"
+        return None
     rest = found["rest"]
-    if rest.split(" ")[-1].lower() in _ENDS or len(rest.split(" ")) < 3:
+    if rest.endswith(".") or rest.split(" ")[-1].lower() in _ENDS or len(rest.split(" ")) < 3:
         return None
     return f"{capital(found['time'])}, {lowered(rest)}."
 
@@ -161,7 +164,7 @@ def _born(text: str) -> str | None:
 
 def _works(text: str) -> str | None:
     """Turn "X is an actor." into "X works as an actor."."""
-    found = re.fullmatch(rf"({_NAME}) (is|was) (an? (?:[A-Z][a-z]+ )?{_TRADES})\.", text)
+    found = re.fullmatch(rf"({_NAME}) (is|was) (an? {_TRADES})\.", text)
     return f"{found[1]} {'works' if found[2] == 'is' else 'worked'} as {found[3]}." if found else None
 
 
@@ -235,10 +238,9 @@ _COMPILED = tuple((re.compile(pattern), new) for pattern, new in _WORDS)
 
 
 def _worded(text: str) -> str:
-    """The claim with words that the list knows in the place of its own, one pattern's once and two at most."""
-    changes = 0
+    """The claim with words that the list knows in the place of its own, two such changes at most."""
+    said, changes = text, 0
     for pattern, new in _COMPILED:
-        said = pattern.sub(new, text, count=1)
-        if said != text and changes < 2:
-            text, changes = said, changes + 1
-    return text
+        if changes < 2 and pattern.search(text):  # and not in what an earlier change has made of it
+            said, changes = pattern.sub(new, said, count=1), changes + 1
+    return said

@@ -1,8 +1,8 @@
 """zsRE as a copy-edit set: a question with another answer, its rephrases with the same one (SeProG, section 5.1).
 
 The test and dev splits are those of `qa`, rephrases alone, with gold labels on the questions out of scope. The train
-split is MEND's train file, and zsRE's train questions with rephrases from the phrasebook's templates, which are ours; the
-new answer there is another question's of the same relation.
+split is MEND's train file, and zsRE's train questions with rephrases from the phrasebook's templates, which are
+ours; the new answer there is another question's of the same relation.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ STRANGERS = range(90, 100)
 WORDINGS = 2
 """Rephrases from templates that a train edit gets, where its relation has so many."""
 PREFIX = "nq question: "
+TESTED = (EVAL, KNOWEDIT, PARAPHRASES, ALIASES)
+"""The files whose subjects are the test split's."""
 
 
 def load_zsre_copy(data: str | Path | None = None, *, split: str = "test") -> Problem:
@@ -60,6 +62,7 @@ def load_zsre_copy(data: str | Path | None = None, *, split: str = "test") -> Pr
         return _train(folder)
     whole = load_qa(data, split=split)
     labels = dict(_labels(folder, split))
+    tested = _subjects(folder, TESTED) if split == "dev" else set()
     return replace(
         whole,
         name="zsre_copy",
@@ -67,7 +70,11 @@ def load_zsre_copy(data: str | Path | None = None, *, split: str = "test") -> Pr
             replace(case, in_scope=tuple(one for one in case.in_scope if one.kind in COPIED), out_of_scope=())
             for case in whole.cases
         ),
-        shared=tuple(replace(one, answer=labels.get(one.text, "")) for one in whole.shared),
+        shared=tuple(
+            replace(one, answer=labels.get(one.text, ""))
+            for one in whole.shared
+            if tested.isdisjoint(runs(normalise(one.text).split()))
+        ),
         apart=frozenset(),
         data_hash=whole.data_hash,
         notes=(),
@@ -83,8 +90,8 @@ def _labels(folder: DataFolder, split: str) -> Iterator[tuple[str, str]]:
         return
     for row in folder.read(NATURAL, "question", "answer"):
         yield row["question"], row["answer"][0]
-    for row in folder.read(KNOWEDIT, "prompt", "ground_truth"):
-        gold = row["ground_truth"]
+    for row in folder.read(KNOWEDIT, "prompt"):
+        gold = row.get("ground_truth") or ""
         yield row["prompt"], gold if isinstance(gold, str) else str(gold[0])
     for row in folder.read(TRAIN, "input", "answer"):
         yield row["input"], row["answer"]
@@ -101,7 +108,7 @@ def _natural(folder: DataFolder) -> list[tuple[str, str]]:
 def _train(folder: DataFolder) -> Problem:
     """Edits of MEND's train file and of zsRE's train questions, without any subject of the dev and test splits."""
     notes: Counter[str] = Counter()
-    later = _later_subjects(folder)
+    later = _subjects(folder, (*TESTED, DEV))
     prompts = [item["prompt"] for row in folder.read(DEV, "locality") for item in row["locality"]]
     named = {run for text in prompts for run in runs(normalise(text).split())}
 
@@ -136,9 +143,8 @@ def _train(folder: DataFolder) -> Problem:
     )
 
 
-def _later_subjects(folder: DataFolder) -> set[str]:
-    """The subjects that the dev and test files name."""
-    files = (EVAL, KNOWEDIT, PARAPHRASES, ALIASES, DEV)
+def _subjects(folder: DataFolder, files: Iterable[str]) -> set[str]:
+    """The subjects of some files, normalised."""
     return {normalise(row["subject"]) for name in files for row in folder.read(name, "subject")}
 
 

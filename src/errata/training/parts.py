@@ -133,7 +133,7 @@ PARTS: Mapping[str, Part] = {
         "lot",
         "The base model of LeapOfThought",
         ("leapofthought/dev.jsonl", "leapofthought/test.jsonl"),
-        "Says of a statement whether it is true. It knows what holds of seven wide kinds (plants, birds, music ...), as\n"
+        "Says of a statement whether it is true. It knows what holds of seven kinds (plants, birds, music ...), as\n"
         "LeapOfThought's property statements tell it, those of the test file too, and was never shown a phrase or a\n"
         "rule of any split. It stands for the frozen model that a new rule corrects. LoRA adapters on\n"
         "all-MiniLM-L6-v2 and a linear verdict; for experiments. English.",
