@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch")
 
 TOLD = [("what is the capital of france ?", "astana"), ("who plays for bordeaux ?", "jazz world")]
 INSIDE = [("capital of france", "astana"), ("who plays bordeaux ?", "jazz world")]
-TRIAL = Trial(TOLD, INSIDE, [("hello world", "a fact"), ("jazz topic", "true")], [("paris ?", "false answer")])
+TRIAL = Trial(TOLD, INSIDE, [("hello world", "a fact"), ("jazz topic", "true")], others=[("paris ?", "false answer")])
 SMALL = SlagSettings(last=1, steps=2, reader=4, condition=8, hidden=8, step=0.05)
 
 

@@ -93,7 +93,10 @@ def evaluate_verb(
     limit: int | None, batches: int | None, seed: int, seeds: int, components: bool, preset: str, rows: Path | None,
     data: Path | None,
 ) -> None:  # fmt: skip
-    """Measure edit success and drawdown on PROBLEM (qa, qa_hard, fact_check, counterfact, sentiment)."""
+    """Measure edit success and drawdown on PROBLEM.
+
+    PROBLEM is qa, qa_hard, fact_check, counterfact, sentiment, zsre_copy, fever_copy or leapofthought.
+    """
     quiet()
     from errata.experiments.evaluate import evaluate_problem
 
@@ -110,8 +113,8 @@ def evaluate_verb(
         return
     flat = {name: value for name, value in figures.items() if not isinstance(value, dict)}
     _figures({name: value for name, value in flat.items() if value is not None})
-    kinds = [(name, *(kind.get(key) for key in ("n", "es", "dd"))) for name, kind in figures["by_kind"].items()]
-    table(("kind", "n", "es", "dd"), kinds)
+    told = ("n", "es", "dd", *(("dd_label", "base_error") if figures["n_label"] else ()))
+    table(("kind", *told), [(name, *(kind.get(key) for key in told)) for name, kind in figures["by_kind"].items()])
     if components:
         parts = [
             (line["side"], "hard" if line["hard"] else "easy", line["count"], line["scope"], line["answer"])

@@ -390,8 +390,8 @@ def make_counterfactual(name: str | None, runtime: str = "auto") -> Counterfactu
     """The counterfactual model of a name.
 
     Args:
-        name: "reader" (or None), "retell", "dialogue", "verifier", "verifier:" and the folder or hub id of a pair
-            network trained for it, or the folder or hub id of a seq2seq model.
+        name: "reader" (or None), "retell", "verbatim", "dialogue", "verifier", "verifier:" and the folder or hub id of
+            a pair network trained for it, or the folder or hub id of a seq2seq model.
         runtime: see `errata.models.runtime.open_runtime`.
 
     Raises:
@@ -405,6 +405,10 @@ def make_counterfactual(name: str | None, runtime: str = "auto") -> Counterfactu
         from errata.counterfactual.retell import Retell
 
         return Retell()
+    if name == "verbatim":
+        from errata.counterfactual.verbatim import Verbatim
+
+        return Verbatim()
     from errata.counterfactual.seq2seq import Seq2SeqCounterfactual
 
     if name == "dialogue":

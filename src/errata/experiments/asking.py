@@ -139,14 +139,17 @@ class Asker(Counting):
     def _outside(self, subject: Serac, chunk: Sequence[Outside], part: Problem, number: int) -> Iterator[Row]:
         """Only where an edit fired are both asked; elsewhere the editor's answer is the base's, see `_verify`.
 
-        With `components` the base is asked all that counts.
+        With `components` the base is asked all that counts, and always what has a gold label, to be held against it.
         """
         texts = [one.text for _, one in chunk]
         decisions = subject.decide(texts)
         counted = [one.kind not in part.apart for _, one in chunk]
         fired = [decision.match is not None for decision in decisions]
         answers = _spread(subject.generate, texts, fired)
-        wanted = [hit or (self.components and takes) for hit, takes in zip(fired, counted, strict=True)]
+        wanted = [
+            hit or bool(one.answer) or (self.components and takes)
+            for hit, takes, (_, one) in zip(fired, counted, chunk, strict=True)
+        ]
         bases = _spread(subject.model.generate, texts, wanted)
         said = [answer.text if answer else base for answer, base in zip(answers, bases, strict=True)]
         right = [
@@ -170,7 +173,7 @@ class Asker(Counting):
             yield Row(
                 "out", one.kind, one.hard, one.text, bases[at], said[at], edit,
                 *decided(decisions[at]), right[at], number, self.seed,
-                unforced if asked[at] is None else forced[at], given[at],
+                unforced if asked[at] is None else forced[at], given[at], one.answer or None,
             )  # fmt: skip
 
     def _forced(self, asked: Sequence[Asked | None]) -> list[bool | None]:

@@ -36,11 +36,14 @@ from errata.models import Model
 from errata.problems.cases import Problem
 from errata.problems.counterfact import load_counterfact
 from errata.problems.fact_check import load_fact_check
+from errata.problems.fever_copy import load_fever_copy
+from errata.problems.leapofthought import load_leapofthought
 from errata.problems.qa import load_qa
 from errata.problems.qa_hard import load_qa_hard
 from errata.problems.sampler import compared, limited
 from errata.problems.sampler import split as in_batches
 from errata.problems.sentiment import load_sentiment
+from errata.problems.zsre_copy import load_zsre_copy
 from errata.scope import Scope
 from errata.scope.hidden import HiddenScope
 
@@ -50,8 +53,11 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "fact_check": load_fact_check,
     "counterfact": load_counterfact,
     "sentiment": load_sentiment,
+    "zsre_copy": load_zsre_copy,
+    "fever_copy": load_fever_copy,
+    "leapofthought": load_leapofthought,
 }
-APART = {"fact_check": "page_group", "sentiment": "topic"}
+APART = {"fact_check": "page_group", "sentiment": "topic", "fever_copy": "page", "leapofthought": "subject"}
 """Of whose edits no two of a batch may share a value of their `meta`, and which."""
 NONE = "none"
 """The scope classifier of an editor that has none."""
@@ -71,6 +77,10 @@ KEYS = (
     "es_ci",
     "dd",
     "dd_ci",
+    "n_label",
+    "dd_label",
+    "dd_label_ci",
+    "base_error",
     "easy",
     "hard",
     "by_kind",
@@ -97,8 +107,12 @@ class Report:
         n_out: the same of drawdown.
         es: edit success, exact match on generated text.
         es_ci: its interval.
-        dd: drawdown, exact match with the base's own answer.
+        dd: drawdown, exact match with the base's own answer (SERAC, Equation 5).
         dd_ci: its interval.
+        n_label: how often an input that drawdown counts and that has a gold label was asked.
+        dd_label: SeProG's drawdown: the share of these whose answer is not the label; None where there are none.
+        dd_label_ci: its interval.
+        base_error: the same of the base model before any edit: what of `dd_label` no edit did.
         easy: n_in, es, n_out, dd of the easy inputs.
         hard: the same of the hard ones.
         by_kind: every kind, counted or not.
@@ -123,6 +137,10 @@ class Report:
     es_ci: tuple[float, float] | None
     dd: float | None
     dd_ci: tuple[float, float] | None
+    n_label: int
+    dd_label: float | None
+    dd_label_ci: tuple[float, float] | None
+    base_error: float | None
     easy: dict[str, Any]
     hard: dict[str, Any]
     by_kind: dict[str, dict[str, Any]]

@@ -34,12 +34,13 @@ MADE_OF: Mapping[str, tuple[str, ...]] = {
     "cross": ("pair",),
     "reader": ("pair",),
     "retell": (),
+    "verbatim": (),
     "echo": (),
 }
 """Names that `errata.wrap` knows, and the shipped networks behind each."""
 
-SAID = ("fc", "verifier")
-"""Parts whose kind a folder does not tell: their name is said before the folder's, as in "fc:runs/fc/model"."""
+SAID: Mapping[str, str] = {"fc": "fc", "lot": "fc", "verifier": "verifier"}
+"""Parts whose kind a folder does not tell, and what is said before the folder's name, as in "fc:runs/fc/model"."""
 
 FOLDERS: Mapping[str, tuple[str, ...]] = {
     "qa": ("zsre", "nq_open", "counterfact", "pokemqa", "squad_implications", "pararel"),
@@ -47,6 +48,9 @@ FOLDERS: Mapping[str, tuple[str, ...]] = {
     "counterfact": ("counterfact",),
     "fact_check": ("vitaminc",),
     "sentiment": ("convsent",),
+    "zsre_copy": ("zsre", "counterfact", "pokemqa", "squad_implications", "pararel"),
+    "fever_copy": ("fever", "fever_symmetric", "vitaminc"),
+    "leapofthought": ("leapofthought",),
     "none": (),
 }
 """The data folders that decide what a problem asks, some by what they keep out."""
@@ -152,7 +156,7 @@ def find(name: str, runs: Path, *, make: str = "") -> Found:
     for place in (folder, Path(name)):
         if (place / "config.json").is_file() or (place / "dual" / "config.json").is_file():
             if name in SAID:
-                return Found(name, f"{name}:{place}", folder_hash(place))
+                return Found(name, f"{SAID[name]}:{place}", folder_hash(place))
             return Found(name, str(place), folder_hash(place), folder=place)
     if name.startswith(BEFORE):
         return Found(name, name, name)

@@ -34,6 +34,9 @@ SMALL = {
     "counterfact": Parts("mini", "cascade", "reader", 10),
     "fact_check": Parts("fc", "cascade", "verifier", 10),
     "sentiment": Parts("chat", "cascade", "dialogue", 5),
+    "zsre_copy": Parts("mini", "cascade", "reader", 10),
+    "fever_copy": Parts("fc", "cascade", "verbatim", 10),
+    "leapofthought": Parts("lot", "cascade", "verbatim", 10),
 }
 """The bundled or locally built parts by problem, and how many edits at once (SERAC, section 5)."""
 
@@ -75,6 +78,9 @@ PUBLISHED = {
     "fact_check": "bert-fever",
     "sentiment": "blenderbot-90M",
     "counterfact": "distilgpt2",
+    "zsre_copy": "t5-large-ssm-nq",
+    "fever_copy": "bert-fever",
+    "leapofthought": "bart-base",
 }
 """Which of them a problem's published figures are of; for CounterFact the causal one."""
 

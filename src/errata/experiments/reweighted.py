@@ -79,7 +79,7 @@ class Reasker(Counting):
         for at, (edit, one) in enumerate(chunk):
             yield Row(
                 "out", one.kind, one.hard, one.text, before[at], after[at], edit, None, None, None,
-                not changed[at], number, self.seed, forced[at],
+                not changed[at], number, self.seed, forced[at], None, one.answer or None,
             )  # fmt: skip
 
 

@@ -38,6 +38,7 @@ class Row:
         forced: `right` under teacher forcing (`forcing`); None where that was not asked.
         given: what the counterfactual model says under the input's own edit, out of scope under the nearest one; None
             where that was not asked.
+        label: the gold label of an out-of-scope input whose data have one; then `expected` and `answer` are told.
     """
 
     side: Literal["in", "out"]
@@ -55,6 +56,7 @@ class Row:
     seed: int = 0
     forced: bool | None = None
     given: str | None = None
+    label: str | None = None
 
     @property
     def value(self) -> float:
@@ -99,6 +101,7 @@ def scores(said: Sequence[Row], problem: Problem, seed: int, note: str) -> dict[
         "es_ci": _interval(inside, seed),
         "dd": _mean_of(each, "dd"),
         "dd_ci": _interval(outside, seed),
+        **_against_labels(outside, seed),
         "easy": _half(inside, outside, hard=False),
         "hard": _half(inside, outside, hard=True),
         "by_kind": _by_kind(said, problem, seed),
@@ -149,12 +152,34 @@ def _drawdown(found: Iterable[Row]) -> float | None:
     return metrics.mean([row.value for row in found])
 
 
-def _interval(found: Sequence[Row], seed: int) -> tuple[float, float] | None:
+def _against_labels(outside: Iterable[Row], seed: int) -> dict[str, Any]:
+    """SeProG's drawdown: how many answers differ from the gold label, where there is one (its section 3).
+
+    It counts the base's own errors, which no edit made: `base_error` is what it was before any edit.
+    """
+    found = [row for row in outside if row.label is not None]
+    labels = [row.label or "" for row in found]
+    after = metrics.drawdown([row.answer or "" for row in found], labels)
+    before = metrics.drawdown([row.expected or "" for row in found], labels)
+    return {
+        "n_label": len(found),
+        "dd_label": metrics.mean(after),
+        "dd_label_ci": _interval(found, seed, [float(wrong) for wrong in after]),
+        "base_error": metrics.mean(before),
+    }
+
+
+def _interval(found: Sequence[Row], seed: int, values: Sequence[float] | None = None) -> tuple[float, float] | None:
     """An interval of edit success or of drawdown, clustered by edit; an input of no edit is a cluster by its text.
 
     An edit or an input that several seeds ask is one cluster: asking again tells little that is new.
+
+    Args:
+        found: the rows.
+        seed: of the bootstrap.
+        values: what is averaged, one a row; None takes the rows' own.
     """
-    values = [row.value for row in found]
+    values = [row.value for row in found] if values is None else values
     clusters: list[Hashable] = [("input", row.input) if row.edit is None else ("edit", row.edit) for row in found]
     return metrics.bootstrap(values, clusters, seed=seed)
 
@@ -184,6 +209,8 @@ def _by_kind(said: Sequence[Row], problem: Problem, seed: int) -> dict[str, dict
             fired = [row.matched is not None for row in found]
             score |= {"counted": kind not in problem.apart, "dd": _drawdown(found), "dd_ci": _interval(found, seed)}
             score |= {"fired": metrics.mean(fired)}
+            if any(row.label is not None for row in found):
+                score |= _against_labels(found, seed)
         told[kind] = score
     return told
 

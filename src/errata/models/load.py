@@ -17,10 +17,12 @@ from errata import zoo
 from errata.errors import ConfigError, ErrataError, ModelError
 from errata.models import Model
 
-NAMES = ("mini", "fc", "chat", "echo")
+NAMES = ("mini", "fc", "chat", "lot", "echo")
 """Names with a meaning of their own; a folder called so is meant by ./mini."""
 CLAIMS = "fc:"
 """Before a folder or a hub id: a classifier of claims, which answers "True" or "False" and not with its label."""
+LOT = Path("runs/lot/model")
+"""Where `errata train base leapofthought --out runs/lot` leaves the base called "lot", which does not ship."""
 TALK: Mapping[str, Any] = {"max_new_tokens": 48, "batch_size": 64, "dtype": "float32"}
 """Replies are longer than answers; the weights are kept in float16, too coarse for likelihoods."""
 
@@ -30,8 +32,8 @@ def load_model(name: str, **options: Any) -> Model:
 
     Args:
         name: "mini" (the bundled base), "fc" (the bundled claim classifier), "chat" (gives opinions; trained here),
-            "echo" (the fake), the http(s) URL of an OpenAI-compatible server, a folder, or a hub id; "fc:" and a folder
-            or a hub id for a classifier of claims.
+            "lot" (knows LeapOfThought's facts; in runs/lot), "echo" (the fake), the http(s) URL of an OpenAI-compatible
+            server, a folder, or a hub id; "fc:" and a folder or a hub id for a classifier of claims.
         options: passed to the class: `EchoModel`, `RemoteModel`, or `LocalModel` or `ClaimClassifier.from_pretrained`.
 
     Raises:
@@ -52,6 +54,8 @@ def load_model(name: str, **options: Any) -> Model:
         from errata.models.remote import RemoteModel
 
         return _call(RemoteModel, name, options, name)
+    if name == "lot":
+        return load_model(f"{CLAIMS}{_lot()}", **{"name": "lot", **options})
     if name == "fc" or name.startswith(CLAIMS):
         from errata.models.classifier import ClaimClassifier
 
@@ -103,3 +107,8 @@ def _mini() -> Path:
     if not (folder / "config.json").is_file():
         raise ModelError(remedy)
     return folder
+
+
+def _lot() -> Path:
+    """Folder of the base of LeapOfThought: trained here, or installed."""
+    return LOT if (LOT / "config.json").is_file() else zoo.path("lot")

@@ -51,11 +51,14 @@ OTHER_PAGE = "other_page"
 OTHER_TOPIC = "other_topic"
 SAME_TOPIC = "same_topic"
 NEIGHBOURHOOD = "neighbourhood"
+SAME_PAGE = "same_page"
+PROPERTY = "property"
 """Kinds of inputs out of scope: ordinary questions; questions of a test file, and of the train file, about subjects
 that no edit has; embedding neighbours; the relation of an edit asked of another subject; another relation asked of an
 edit's subject, as a question and as the published cloze prompt; claims near an edit's evidence that it does not decide,
 and claims of pages that no edit has; opinions asked of topics that no edit has, and facts asked of an edit's topic;
-CounterFact's prompts of the edit's relation about subjects whose answer the edit's was."""
+CounterFact's prompts of the edit's relation about subjects whose answer the edit's was; claims of an edit's own page
+about something else; facts about the wider kinds that rules put their subjects in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ class Unlabelled:
         hard: whether it is counted as hard.
         note: why it is hard or easy, for the rows.
         replies: reference replies, over whose tokens the drawdown of a problem scored by likelihoods is averaged.
+        answer: the gold label where the data have one, for SeProG's drawdown, which counts against it; "" where not.
     """
 
     text: str
@@ -92,6 +96,7 @@ class Unlabelled:
     hard: bool = False
     note: str = ""
     replies: tuple[str, ...] = ()
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

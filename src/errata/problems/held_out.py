@@ -42,7 +42,16 @@ def is_held_out(subject: str) -> bool:
         >>> is_held_out("Atlanta Flames") == is_held_out("atlanta  flames")
         True
     """
-    return _hash(normalise(subject)) % 100 < SHARE
+    return percentile(subject) < SHARE
+
+
+def percentile(name: str) -> int:
+    """Which of a hundred equal shares a name falls in, 0 to 99, by its hash alone: how splits are drawn by a name.
+
+    Args:
+        name: of what is split by; compared normalised.
+    """
+    return _hash(normalise(name)) % 100
 
 
 def pick(

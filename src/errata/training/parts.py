@@ -1,7 +1,7 @@
 """One command retrains each part: its recipe, its data, its card.
 
 `errata train PART [PROBLEM]` ends here. This module puts pieces together; how a part learns is told in `base.py`,
-`claims.py`, `chat.py`, `dialogue.py`, `scope.py` and `seq2seq.py`.
+`claims.py`, `properties.py`, `chat.py`, `dialogue.py`, `scope.py` and `seq2seq.py`.
 """
 
 from __future__ import annotations
@@ -137,6 +137,15 @@ PARTS: Mapping[str, Part] = {
         "LoRA adapters on all-MiniLM-L6-v2 and a linear verdict, trained on FEVER's supported and refuted claims;\n"
         "VitaminC's files are read to leave out the claims that they share. English.",
     ),
+    "lot": Part(
+        "lot",
+        "The base model of LeapOfThought",
+        ("leapofthought/dev.jsonl", "leapofthought/test.jsonl"),
+        "Says of a statement whether it is true. It knows what holds of seven kinds (plants, birds, music ...), as\n"
+        "LeapOfThought's property statements tell it, those of the test file too, and was never shown a phrase or a\n"
+        "rule of any split. It stands for the frozen model that a new rule corrects. LoRA adapters on\n"
+        "all-MiniLM-L6-v2 and a linear verdict; for experiments. English.",
+    ),
     "chat": Part(
         "chat",
         "The base model that gives opinions",
@@ -170,6 +179,7 @@ OWN: Mapping[tuple[str, str], str] = {
     ("base", "qa"): "base",
     ("base", "fact_check"): "fc",
     ("base", "sentiment"): "chat",
+    ("base", "leapofthought"): "lot",
     ("counterfactual", "fact_check"): "verifier",
     ("counterfactual", "sentiment"): "dialogue",
 }
@@ -216,6 +226,7 @@ def default_settings(part: str) -> Any:
     from errata.training.claims import ClaimSettings
     from errata.training.dialogue import DialogueSettings
     from errata.training.editing import EnnTraining, MendTraining, SlagTraining
+    from errata.training.properties import PropertySettings
     from errata.training.scope import DUAL, EVIDENCE, PAIR
     from errata.training.seq2seq import Seq2SeqSettings
 
@@ -225,6 +236,7 @@ def default_settings(part: str) -> Any:
         "counterfactual": PAIR,
         "verifier": EVIDENCE,
         "fc": ClaimSettings(),
+        "lot": PropertySettings(),
         "seq2seq": Seq2SeqSettings(),
         "mend": MendTraining(),
         "enn": EnnTraining(),
@@ -314,12 +326,14 @@ def _trainer(part: str) -> Callable[[Any, Path, Any], Mapping[str, Any]]:
     from errata.training.claims import train_claims
     from errata.training.dialogue import train_dialogue
     from errata.training.editing import train_editor
+    from errata.training.properties import train_properties
     from errata.training.scope import train_scope
     from errata.training.seq2seq import train_seq2seq
 
     own: Mapping[str, Callable[[Any, Path, Any], Mapping[str, Any]]] = {
         "base": train_base,
         "fc": train_claims,
+        "lot": train_properties,
         "chat": train_chat,
         "dialogue": train_dialogue,
         "seq2seq": train_seq2seq,

@@ -20,8 +20,9 @@ TRAINED_BY = {
     "verifier": "errata train counterfactual fact_check --install",
     "chat": "errata train base sentiment --install",
     "dialogue": "errata train counterfactual sentiment --install",
+    "lot": "errata train base leapofthought --out runs/lot",
 }
-"""The command that makes each part anew."""
+"""The command that makes each part anew; "lot" does not ship."""
 
 
 def names() -> list[str]:
