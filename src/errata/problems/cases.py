@@ -85,6 +85,7 @@ class Unlabelled:
         hard: whether it is counted as hard.
         note: why it is hard or easy, for the rows.
         replies: reference replies, over whose tokens the drawdown of a problem scored by likelihoods is averaged.
+        answer: the label the data gives, for SeProG's drawdown; empty where it gives none.
     """
 
     text: str
@@ -92,6 +93,7 @@ class Unlabelled:
     hard: bool = False
     note: str = ""
     replies: tuple[str, ...] = ()
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

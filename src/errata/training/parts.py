@@ -1,7 +1,7 @@
 """One command retrains each part: its recipe, its data, its card.
 
 `errata train PART [PROBLEM]` ends here. This module puts pieces together; how a part learns is told in `base.py`,
-`claims.py`, `chat.py`, `dialogue.py`, `scope.py` and `seq2seq.py`.
+`claims.py`, `chat.py`, `dialogue.py`, `triples.py`, `prose.py`, `scope.py` and `seq2seq.py`.
 """
 
 from __future__ import annotations
@@ -148,6 +148,15 @@ PARTS: Mapping[str, Part] = {
         "It can make anything sound good or bad and knows nothing of either. English, lower case.",
         ("problems/sentiment.py",),
     ),
+    "triples": Part(
+        "triples",
+        "The base model that knows triples",
+        ("pararel/data/trex_lms_vocab", "pararel/data/pattern_data/graphs_json"),
+        "Completes a triple of Wikidata in a cloze wording with its object. The bundled base model, trained on with\n"
+        "the unedited triples of all splits of the problem `triples`, in several wordings of each relation; it has no\n"
+        "other use. Small and frozen, for experiments with edits of triples. English.",
+        ("problems/triples.py",),
+    ),
 }
 
 
@@ -155,6 +164,7 @@ OWN: Mapping[tuple[str, str], str] = {
     ("base", "qa"): "base",
     ("base", "fact_check"): "fc",
     ("base", "sentiment"): "chat",
+    ("base", "triples"): "triples",
     ("counterfactual", "fact_check"): "verifier",
     ("counterfactual", "sentiment"): "dialogue",
 }
@@ -201,6 +211,7 @@ def default_settings(part: str) -> Any:
     from errata.training.editing import EnnTraining, MendTraining
     from errata.training.scope import DUAL, EVIDENCE, PAIR
     from errata.training.seq2seq import Seq2SeqSettings
+    from errata.training.triples import TripleSettings
 
     known: dict[str, Any] = {
         "base": BaseSettings(),
@@ -213,6 +224,7 @@ def default_settings(part: str) -> Any:
         "enn": EnnTraining(),
         "chat": ChatSettings(),
         "dialogue": DialogueSettings(),
+        "triples": TripleSettings(),
     }
     kind, _, problem = part.partition("-")
     if kind not in known:
@@ -298,12 +310,14 @@ def _trainer(part: str) -> Callable[[Any, Path, Any], Mapping[str, Any]]:
     from errata.training.editing import train_editor
     from errata.training.scope import train_scope
     from errata.training.seq2seq import train_seq2seq
+    from errata.training.triples import train_triples
 
     own: Mapping[str, Callable[[Any, Path, Any], Mapping[str, Any]]] = {
         "base": train_base,
         "fc": train_claims,
         "chat": train_chat,
         "dialogue": train_dialogue,
+        "triples": train_triples,
         "seq2seq": train_seq2seq,
         "mend": train_editor,
         "enn": train_editor,
