@@ -31,15 +31,14 @@ class TripleSettings:
     """Questions of each kind asked when training has ended; 0 asks all."""
     loop: LoopSettings = field(
         default_factory=lambda: LoopSettings(
-            steps=1500,
+            steps=1300,
             batch=64,
             optimizer="adafactor",
             lr=2e-2,
             warmup=100,
             precision="bf16",
-            evaluate_every=500,
+            evaluate_every=650,
             save_every=250,
-            minutes=20,
         )
     )
     """The training loop."""
