@@ -157,6 +157,15 @@ PARTS: Mapping[str, Part] = {
         "other use. Small and frozen, for experiments with edits of triples. English.",
         ("problems/triples.py",),
     ),
+    "prose": Part(
+        "prose",
+        "The base model that goes on writing",
+        ("wikitext2/valid.txt",),
+        "Continues the beginning of a passage by about ten words and stops. GPT-2 architecture, trained from scratch\n"
+        "on three quarters of the articles in WikiText-2's validation file, so what it writes is hardly sense. Small\n"
+        "and frozen, for experiments with edits of continuations. English, split into words as WikiText is.",
+        ("problems/wikipedia.py",),
+    ),
 }
 
 
@@ -165,6 +174,7 @@ OWN: Mapping[tuple[str, str], str] = {
     ("base", "fact_check"): "fc",
     ("base", "sentiment"): "chat",
     ("base", "triples"): "triples",
+    ("base", "wikipedia"): "prose",
     ("counterfactual", "fact_check"): "verifier",
     ("counterfactual", "sentiment"): "dialogue",
 }
@@ -209,6 +219,7 @@ def default_settings(part: str) -> Any:
     from errata.training.claims import ClaimSettings
     from errata.training.dialogue import DialogueSettings
     from errata.training.editing import EnnTraining, MendTraining
+    from errata.training.prose import ProseSettings
     from errata.training.scope import DUAL, EVIDENCE, PAIR
     from errata.training.seq2seq import Seq2SeqSettings
     from errata.training.triples import TripleSettings
@@ -225,6 +236,7 @@ def default_settings(part: str) -> Any:
         "chat": ChatSettings(),
         "dialogue": DialogueSettings(),
         "triples": TripleSettings(),
+        "prose": ProseSettings(),
     }
     kind, _, problem = part.partition("-")
     if kind not in known:
@@ -308,6 +320,7 @@ def _trainer(part: str) -> Callable[[Any, Path, Any], Mapping[str, Any]]:
     from errata.training.claims import train_claims
     from errata.training.dialogue import train_dialogue
     from errata.training.editing import train_editor
+    from errata.training.prose import train_prose
     from errata.training.scope import train_scope
     from errata.training.seq2seq import train_seq2seq
     from errata.training.triples import train_triples
@@ -318,6 +331,7 @@ def _trainer(part: str) -> Callable[[Any, Path, Any], Mapping[str, Any]]:
         "chat": train_chat,
         "dialogue": train_dialogue,
         "triples": train_triples,
+        "prose": train_prose,
         "seq2seq": train_seq2seq,
         "mend": train_editor,
         "enn": train_editor,
