@@ -40,6 +40,8 @@ from errata.problems.qa_hard import load_qa_hard
 from errata.problems.sampler import compared, limited
 from errata.problems.sampler import split as in_batches
 from errata.problems.sentiment import load_sentiment
+from errata.problems.triples import load_triples
+from errata.problems.wikipedia import load_wikipedia
 from errata.scope import Scope
 from errata.scope.hidden import HiddenScope
 
@@ -49,6 +51,8 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "fact_check": load_fact_check,
     "counterfact": load_counterfact,
     "sentiment": load_sentiment,
+    "triples": load_triples,
+    "wikipedia": load_wikipedia,
 }
 APART = {"fact_check": "page_group", "sentiment": "topic"}
 """Of whose edits no two of a batch may share a value of their `meta`, and which."""

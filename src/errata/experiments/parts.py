@@ -34,6 +34,7 @@ MADE_OF: Mapping[str, tuple[str, ...]] = {
     "cross": ("pair",),
     "reader": ("pair",),
     "retell": (),
+    "verbatim": (),
     "echo": (),
 }
 """Names that `errata.wrap` knows, and the shipped networks behind each."""
@@ -47,6 +48,8 @@ FOLDERS: Mapping[str, tuple[str, ...]] = {
     "counterfact": ("counterfact",),
     "fact_check": ("vitaminc",),
     "sentiment": ("convsent",),
+    "triples": ("pararel",),
+    "wikipedia": ("wikitext2",),
     "none": (),
 }
 """The data folders that decide what a problem asks, some by what they keep out."""
@@ -114,7 +117,8 @@ class Setting:
         if not folders:
             return ""
         top = DataFolder(self.data).folder
-        return files_hash([path for name in folders for path in sorted((top / name).rglob("*.json*"))], top)
+        files = [path for name in folders for path in sorted((top / name).rglob("*.*"))]
+        return files_hash([path for path in files if path.suffix in (".json", ".jsonl", ".txt")], top)
 
 
 @dataclass(frozen=True, slots=True)

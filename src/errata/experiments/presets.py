@@ -34,6 +34,8 @@ SMALL = {
     "counterfact": Parts("mini", "cascade", "reader", 10),
     "fact_check": Parts("fc", "cascade", "verifier", 10),
     "sentiment": Parts("chat", "cascade", "dialogue", 5),
+    "triples": Parts("triples", "cascade", "reader", 10),
+    "wikipedia": Parts("prose", "cascade", "verbatim", 10),
 }
 """The bundled or locally built parts by problem, and how many edits at once (SERAC, section 5)."""
 
@@ -75,6 +77,8 @@ PUBLISHED = {
     "fact_check": "bert-fever",
     "sentiment": "blenderbot-90M",
     "counterfact": "distilgpt2",
+    "triples": "bart-base",
+    "wikipedia": "distilgpt2",
 }
 """Which of them a problem's published figures are of; for CounterFact the causal one."""
 

@@ -16,8 +16,12 @@ from errata import zoo
 from errata.errors import ConfigError, ErrataError, ModelError
 from errata.models import Model
 
-NAMES = ("mini", "fc", "chat", "echo")
+NAMES = ("mini", "fc", "chat", "triples", "prose", "echo")
 """Names with a meaning of their own; a folder called so is meant by ./mini."""
+LEFT = ("triples", "prose")
+"""Those that do not ship: a training leaves them in `RUNS`."""
+RUNS = Path("runs")
+"""Where, as runs/NAME/model."""
 CLAIMS = "fc:"
 """Before a folder or a hub id: a classifier of claims, which answers "True" or "False" and not with its label."""
 TALK: Mapping[str, Any] = {"max_new_tokens": 48, "batch_size": 64, "dtype": "float32"}
@@ -29,8 +33,9 @@ def load_model(name: str, **options: Any) -> Model:
 
     Args:
         name: "mini" (the bundled base), "fc" (the bundled claim classifier), "chat" (gives opinions; trained here),
-            "echo" (the fake), the http(s) URL of an OpenAI-compatible server, a folder, or a hub id; "fc:" and a folder
-            or a hub id for a classifier of claims.
+            "triples" and "prose" (know triples, go on writing; left in runs/ by their training), "echo" (the fake), the
+            http(s) URL of an OpenAI-compatible server, a folder, or a hub id; "fc:" and a folder or a hub id for a
+            classifier of claims.
         options: passed to the class: `EchoModel`, `RemoteModel`, or `LocalModel` or `ClaimClassifier.from_pretrained`.
 
     Raises:
@@ -61,6 +66,8 @@ def load_model(name: str, **options: Any) -> Model:
         return _call(LocalModel.from_pretrained, name, {"name": "mini", **options}, _mini())
     if name == "chat":
         return _call(LocalModel.from_pretrained, name, {"name": "chat", **TALK, **options}, zoo.path("chat"))
+    if name in LEFT:
+        return _call(LocalModel.from_pretrained, name, {"name": name, **options}, _left(name))
     return _call(LocalModel.from_pretrained, name, options, name)
 
 
@@ -92,3 +99,9 @@ def _mini() -> Path:
     if not (folder / "config.json").is_file():
         raise ModelError(remedy)
     return folder
+
+
+def _left(name: str) -> Path:
+    """Folder of a base model that its training left; an error says which command that is."""
+    folder = RUNS / name / "model"
+    return folder if (folder / "config.json").is_file() else zoo.path(name)

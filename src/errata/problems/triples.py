@@ -13,6 +13,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from errata.edit import Edit
@@ -195,8 +196,8 @@ def choose(triples: Sequence[Triple], relations: Mapping[str, Relation]) -> Mapp
         share = min(wanted, len(pairs) * wanted // total)
         mine, start = pairs[start : start + share], start + share
         edited = [edit for _, (edit, _) in mine]
-        edited += [_one(name, editable[name]) for name, _ in zip(single, range(wanted - share), strict=False)]
-        strangers = [_one(name, editable[name]) for name, _ in zip(single, range(STRANGERS[split]), strict=False)]
+        edited += [_one(name, editable[name]) for name in islice(single, wanted - share)]
+        strangers = [_one(name, editable[name]) for name in islice(single, STRANGERS[split])]
         found[split] = Chosen(tuple(edited), {name: beside for name, (_, beside) in mine}, tuple(strangers))
     return found
 
