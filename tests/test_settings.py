@@ -75,6 +75,8 @@ def test_an_unknown_part_names_the_known_ones() -> None:
         ("base", "", "base"),
         ("base", "qa", "base"),
         ("base", "fact_check", "fc"),
+        ("base", "triples", "triples"),
+        ("base", "wikipedia", "prose"),
         ("scope", "", "scope"),
         ("scope", "qa", "scope-qa"),
         ("scope", "fact_check", "scope-fact_check"),

@@ -89,7 +89,10 @@ def evaluate_verb(
     session: Session, problem: str, edits: str | None, editor: str, settings: tuple[str, ...], split: str,
     limit: int | None, seed: int, seeds: int, components: bool, preset: str, rows: Path | None, data: Path | None,
 ) -> None:  # fmt: skip
-    """Measure edit success and drawdown on PROBLEM (qa, qa_hard, fact_check, counterfact, sentiment, triples, wikipedia)."""
+    """Measure edit success and drawdown on PROBLEM.
+
+    PROBLEM is qa, qa_hard, fact_check, counterfact, sentiment, triples or wikipedia.
+    """
     quiet()
     from errata.experiments.evaluate import evaluate_problem
 

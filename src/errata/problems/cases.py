@@ -56,8 +56,8 @@ OTHER_PASSAGE = "other_passage"
 that no edit has; embedding neighbours; the relation of an edit asked of another subject; another relation asked of an
 edit's subject, as a question and as the published cloze prompt; claims near an edit's evidence that it does not decide,
 and claims of pages that no edit has; opinions asked of topics that no edit has, and facts asked of an edit's topic;
-CounterFact's prompts of the edit's relation about subjects whose answer the edit's was; beginnings of passages that have
-no edit."""
+CounterFact's prompts of the edit's relation about subjects whose answer the edit's was; beginnings of passages
+that have no edit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,7 @@ def passages(folder: DataFolder, split: str) -> list[Passage]:
         for words in article:
             for at in _starts(words):
                 window = words[at : at + WINDOW]
-                if len(window) == WINDOW and UNKNOWN not in window:
+                if len(window) == WINDOW and all(map(_is_known, window)):
                     passage = Passage(tuple(window[:BEGINNING]), tuple(window[BEGINNING:]))
                     found.setdefault(normalise(passage.text), passage)
                     break
@@ -167,10 +167,15 @@ def _starts(words: Sequence[str]) -> Iterator[int]:
     yield from (at + 1 for at, word in enumerate(words) if word in (".", "?", "!"))
 
 
+def _is_known(word: str) -> bool:
+    """Also no "25,<unk>", which WikiText has in two parts."""
+    return UNKNOWN not in word
+
+
 def _known(words: Sequence[str]) -> Iterator[list[str]]:
     run: list[str] = []
     for word in words:
-        if word != UNKNOWN:
+        if _is_known(word):
             run.append(word)
         elif run:
             yield run

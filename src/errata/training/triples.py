@@ -27,18 +27,18 @@ class TripleSettings:
 
     start: str = "mini"
     """A shipped part, a folder or a hub id of an encoder-decoder."""
-    exam: int = 3000
+    exam: int = 1000
     """Questions of each kind asked when training has ended; 0 asks all."""
     loop: LoopSettings = field(
         default_factory=lambda: LoopSettings(
-            steps=1000,
+            steps=700,
             batch=64,
             optimizer="adafactor",
             lr=2e-2,
             warmup=100,
             precision="bf16",
-            evaluate_every=500,
-            save_every=250,
+            evaluate_every=350,
+            save_every=50,
         )
     )
     """The training loop."""
