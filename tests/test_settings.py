@@ -76,6 +76,8 @@ def test_an_unknown_part_names_the_known_ones() -> None:
         ("base", "qa", "base"),
         ("base", "fact_check", "fc"),
         ("base", "leapofthought", "lot"),
+        ("base", "triples", "triples"),
+        ("base", "wikipedia", "prose"),
         ("scope", "", "scope"),
         ("scope", "qa", "scope-qa"),
         ("scope", "fact_check", "scope-fact_check"),

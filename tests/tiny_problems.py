@@ -1,4 +1,4 @@
-"""VitaminC, ConvSent and CounterFact as tiny files of the published schemas, with contents we made up."""
+"""VitaminC, ConvSent, CounterFact and T-REx as tiny files of the published schemas, with contents we made up."""
 
 from __future__ import annotations
 
@@ -7,11 +7,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from errata.problems.triples import PATTERNS, TREX
+
 OLD = "The Blue Mill stood by the river until the flood of 1911 swept its two wheels away ."
 NEW = "The Blue Mill stood by the river until the flood of 1911 swept its six wheels away ."
 FEW = "The Blue Mill had fewer than four wheels ."
 MANY = "The Blue Mill had more than four wheels ."
 OPEN = "The Blue Mill was painted every spring ."
+BORN = (
+    "[X] was born in [Y] .",
+    "[X] is  from [Y].",
+    "[Y] is the home of [X]",
+    "[X] is a [Y]",
+    "[X]'s home is [Y]",
+    "[X] is native to [Y]",
+)
+WORKS = ("[X] works as [Y].", "[X] is from [Y]")
+SPEAKS = ("[X] speaks [Y].",)
 
 
 def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
@@ -117,4 +129,19 @@ def counterfact_data(folder: Path) -> Path:
     write(
         folder / "counterfact" / "train.json", [twin(3, "Eger", "Oslo", "Eger is known for", "Ulm is a twin city of")]
     )
+    return folder
+
+
+def triples_data(folder: Path) -> Path:
+    """Ten people with a place of birth; the first four also with a job, and Ann with a language."""
+    people = ("Ann", "Bob", "Cat", "Dan", "Eve", "Fay", "Gus", "Hal", "Ida", "Jon")
+    places, jobs = ("Rome", "Oslo"), ("cook", "nurse")
+    rows = {
+        "P1": [(name, places[at % 2]) for at, name in enumerate(people)] + [("Kim", "Rome"), ("Kim", "Oslo")],
+        "P2": [(name, jobs[at % 2]) for at, name in enumerate(people[:4])],
+        "P3": [("Ann", "Latin"), ("Bob", "Greek"), ("Cat", "Latin"), ("Dan", "Greek")],
+    }
+    for name, patterns in {"P1": BORN, "P2": WORKS, "P3": SPEAKS}.items():
+        write(folder / PATTERNS / f"{name}.jsonl", [{"pattern": one} for one in patterns])
+        write(folder / TREX / f"{name}.jsonl", [{"sub_label": a, "obj_label": b} for a, b in rows[name]])
     return folder

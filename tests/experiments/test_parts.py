@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from errata import zoo
-from errata.errors import ConfigError
+from errata.errors import ConfigError, ModelError
 from errata.experiments import parts
 from errata.experiments.parts import FOLDERS, PRESETS, Setting, find, open_counterfactual, open_scope
+from errata.experiments.presets import preset_model
+from tiny import tiny_t5
 
 
 def part(folder: Path, text: str = "{}") -> Path:
@@ -47,6 +49,18 @@ def test_a_part_whose_kind_must_be_said(tmp_path: Path, monkeypatch: pytest.Monk
     assert open_counterfactual(find("verifier", tmp_path)) == f"verifier:{folder}"
 
 
+@pytest.mark.parametrize(("name", "problem"), [("triples", "triples"), ("prose", "wikipedia")])
+def test_a_base_that_does_not_ship(name: str, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its name in the folder runs, and the command that makes it where it is not there."""
+    monkeypatch.chdir(tmp_path)
+    command = f"errata train base {problem} --out runs/{name}"
+    assert find(name, Path("runs")).missing == f"not trained: run `{command}`"
+    with pytest.raises(ModelError, match=command):
+        preset_model("mini", problem)
+    tiny_t5(tmp_path / "runs" / name / "model")
+    assert find(name, Path("runs")).missing == "" and preset_model("mini", problem).name == name
+
+
 def test_what_is_not_here(tmp_path: Path) -> None:
     assert find("google/t5-large-ssm-nq", tmp_path).missing == ""
     assert find("untrained:gpt2", tmp_path).place == "untrained:gpt2"
@@ -73,6 +87,9 @@ def test_the_hash_is_of_the_problems_own_data(tmp_path: Path) -> None:
     (tmp_path / "convsent").mkdir()
     (tmp_path / "vitaminc" / "test.jsonl").write_text("{}")
     setting = Setting(data=tmp_path)
+    (tmp_path / "wikitext2").mkdir()
+    (tmp_path / "wikitext2" / "test.txt").write_text("a text is data too")
+    assert setting.data_hash("wikipedia") != setting.data_hash("sentiment")
     first = setting.data_hash("fact_check"), setting.data_hash("sentiment")
     (tmp_path / "vitaminc" / "test.jsonl").write_text("[]")
     assert setting.data_hash("fact_check") != first[0] and setting.data_hash("sentiment") == first[1]

@@ -43,6 +43,8 @@ from errata.problems.qa_hard import load_qa_hard
 from errata.problems.sampler import compared, limited
 from errata.problems.sampler import split as in_batches
 from errata.problems.sentiment import load_sentiment
+from errata.problems.triples import load_triples
+from errata.problems.wikipedia import load_wikipedia
 from errata.problems.zsre_copy import load_zsre_copy
 from errata.scope import Scope
 from errata.scope.hidden import HiddenScope
@@ -56,6 +58,8 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "zsre_copy": load_zsre_copy,
     "fever_copy": load_fever_copy,
     "leapofthought": load_leapofthought,
+    "triples": load_triples,
+    "wikipedia": load_wikipedia,
 }
 APART = {"fact_check": "page_group", "sentiment": "topic", "fever_copy": "page", "leapofthought": "subject"}
 """Of whose edits no two of a batch may share a value of their `meta`, and which."""

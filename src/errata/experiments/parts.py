@@ -51,6 +51,8 @@ FOLDERS: Mapping[str, tuple[str, ...]] = {
     "zsre_copy": ("zsre", "counterfact", "pokemqa", "squad_implications", "pararel"),
     "fever_copy": ("fever", "fever_symmetric", "vitaminc"),
     "leapofthought": ("leapofthought",),
+    "triples": ("pararel",),
+    "wikipedia": ("wikitext2",),
     "none": (),
 }
 """The data folders that decide what a problem asks, some by what they keep out."""
@@ -118,7 +120,8 @@ class Setting:
         if not folders:
             return ""
         top = DataFolder(self.data).folder
-        return files_hash([path for name in folders for path in sorted((top / name).rglob("*.json*"))], top)
+        files = [path for name in folders for path in sorted((top / name).rglob("*.*"))]
+        return files_hash([path for path in files if path.suffix in (".json", ".jsonl", ".txt")], top)
 
 
 @dataclass(frozen=True, slots=True)

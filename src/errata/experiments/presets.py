@@ -37,6 +37,8 @@ SMALL = {
     "zsre_copy": Parts("mini", "cascade", "reader", 10),
     "fever_copy": Parts("fc", "cascade", "verbatim", 10),
     "leapofthought": Parts("lot", "cascade", "verbatim", 10),
+    "triples": Parts("triples", "cascade", "reader", 10),
+    "wikipedia": Parts("prose", "cascade", "verbatim", 10),
 }
 """The bundled or locally built parts by problem, and how many edits at once (SERAC, section 5)."""
 
@@ -81,6 +83,8 @@ PUBLISHED = {
     "zsre_copy": "t5-large-ssm-nq",
     "fever_copy": "bert-fever",
     "leapofthought": "bart-base",
+    "triples": "bart-base",
+    "wikipedia": "distilgpt2",
 }
 """Which of them a problem's published figures are of; for CounterFact the causal one."""
 

@@ -17,12 +17,14 @@ from errata import zoo
 from errata.errors import ConfigError, ErrataError, ModelError
 from errata.models import Model
 
-NAMES = ("mini", "fc", "chat", "lot", "echo")
+NAMES = ("mini", "fc", "chat", "lot", "triples", "prose", "echo")
 """Names with a meaning of their own; a folder called so is meant by ./mini."""
+LEFT = ("lot", "triples", "prose")
+"""Those that do not ship: a training leaves them in `RUNS`."""
+RUNS = Path("runs")
+"""Where, as runs/NAME/model."""
 CLAIMS = "fc:"
 """Before a folder or a hub id: a classifier of claims, which answers "True" or "False" and not with its label."""
-LOT = Path("runs/lot/model")
-"""Where `errata train base leapofthought --out runs/lot` leaves the base called "lot", which does not ship."""
 TALK: Mapping[str, Any] = {"max_new_tokens": 48, "batch_size": 64, "dtype": "float32"}
 """Replies are longer than answers; the weights are kept in float16, too coarse for likelihoods."""
 
@@ -32,8 +34,9 @@ def load_model(name: str, **options: Any) -> Model:
 
     Args:
         name: "mini" (the bundled base), "fc" (the bundled claim classifier), "chat" (gives opinions; trained here),
-            "lot" (knows LeapOfThought's facts; in runs/lot), "echo" (the fake), the http(s) URL of an OpenAI-compatible
-            server, a folder, or a hub id; "fc:" and a folder or a hub id for a classifier of claims.
+            "lot", "triples" and "prose" (know rules' properties, know triples, go on writing; left in runs/ by their
+            training), "echo" (the fake), the http(s) URL of an OpenAI-compatible server, a folder, or a hub id; "fc:"
+            and a folder or a hub id for a classifier of claims.
         options: passed to the class: `EchoModel`, `RemoteModel`, or `LocalModel` or `ClaimClassifier.from_pretrained`.
 
     Raises:
@@ -55,7 +58,7 @@ def load_model(name: str, **options: Any) -> Model:
 
         return _call(RemoteModel, name, options, name)
     if name == "lot":
-        return load_model(f"{CLAIMS}{_lot()}", **{"name": "lot", **options})
+        return load_model(f"{CLAIMS}{_left(name)}", **{"name": "lot", **options})
     if name == "fc" or name.startswith(CLAIMS):
         from errata.models.classifier import ClaimClassifier
 
@@ -66,6 +69,8 @@ def load_model(name: str, **options: Any) -> Model:
         return _shipped(name, {"name": name, **options}, _mini())
     if name == "chat":
         return _shipped(name, {"name": name, **TALK, **options}, zoo.path("chat"))
+    if name in LEFT:
+        return _shipped(name, {"name": name, **options}, _left(name))
     return _call(LocalModel.from_pretrained, name, options, name)
 
 
@@ -109,6 +114,7 @@ def _mini() -> Path:
     return folder
 
 
-def _lot() -> Path:
-    """Folder of the base of LeapOfThought: trained here, or installed."""
-    return LOT if (LOT / "config.json").is_file() else zoo.path("lot")
+def _left(name: str) -> Path:
+    """Folder of a base model that its training left; an error says which command that is."""
+    folder = RUNS / name / "model"
+    return folder if (folder / "config.json").is_file() else zoo.path(name)

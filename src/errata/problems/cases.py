@@ -53,12 +53,14 @@ SAME_TOPIC = "same_topic"
 NEIGHBOURHOOD = "neighbourhood"
 SAME_PAGE = "same_page"
 PROPERTY = "property"
+OTHER_PASSAGE = "other_passage"
 """Kinds of inputs out of scope: ordinary questions; questions of a test file, and of the train file, about subjects
 that no edit has; embedding neighbours; the relation of an edit asked of another subject; another relation asked of an
 edit's subject, as a question and as the published cloze prompt; claims near an edit's evidence that it does not decide,
 and claims of pages that no edit has; opinions asked of topics that no edit has, and facts asked of an edit's topic;
 CounterFact's prompts of the edit's relation about subjects whose answer the edit's was; claims of an edit's own page
-about something else; facts about the wider kinds that rules put their subjects in."""
+about something else; facts about the wider kinds that rules put their subjects in; beginnings of passages that have no
+edit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,17 +254,7 @@ class DataFolder:
         Raises:
             ConfigError: the file is missing, broken or empty, or a record lacks a field; says which.
         """
-        path = self.folder / name
-        if self._flat and not path.exists():
-            path = self.folder / Path(name).name
-        try:
-            blob = path.read_bytes()
-        except OSError as error:
-            raise ConfigError(
-                f"cannot read {name} ({error.strerror}); {DATA} must name the folder of the public data", key=name
-            ) from error
-        self._hashes[name] = hashlib.sha256(blob).hexdigest()
-        rows = _records(blob, name)
+        rows = _records(self._blob(name), name)
         if not rows:
             raise ConfigError("holds no records", where=name)
         for row in rows:
@@ -282,6 +274,31 @@ class DataFolder:
             for field in fields:
                 checked(row[field], name, row.place, field)
         return rows
+
+    def read_text(self, name: str) -> str:
+        """A plain text file whole.
+
+        Raises:
+            ConfigError: the file is missing, not UTF-8 or empty; says which.
+        """
+        text = _decoded(self._blob(name), name)
+        if not text.strip():
+            raise ConfigError("holds no text", where=name)
+        return text
+
+    def _blob(self, name: str) -> bytes:
+        """A file's bytes, remembered for the hash."""
+        path = self.folder / name
+        if self._flat and not path.exists():
+            path = self.folder / Path(name).name
+        try:
+            blob = path.read_bytes()
+        except OSError as error:
+            raise ConfigError(
+                f"cannot read {name} ({error.strerror}); {DATA} must name the folder of the public data", key=name
+            ) from error
+        self._hashes[name] = hashlib.sha256(blob).hexdigest()
+        return blob
 
     @property
     def hash(self) -> str:
@@ -312,16 +329,20 @@ def _from_hub(name: str) -> Path:
 
 def _records(blob: bytes, name: str) -> list[Record]:
     """The records in a file's bytes."""
-    try:
-        text = blob.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = blob.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"line {line} is not UTF-8 (byte {error.start} of the file)", where=name) from error
+    text = _decoded(blob, name)
     found = list(_lines(text, name) if name.endswith(".jsonl") else _listed(text, name))
     for value, place in found:
         if not isinstance(value, dict):
             raise ConfigError(f"{place}: a record must be an object, not {type(value).__name__}", where=name)
     return [Record(value, place) for value, place in found]
+
+
+def _decoded(blob: bytes, name: str) -> str:
+    try:
+        return blob.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = blob.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"line {line} is not UTF-8 (byte {error.start} of the file)", where=name) from error
 
 
 def _lines(text: str, name: str) -> Iterator[tuple[Any, str]]:

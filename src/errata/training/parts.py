@@ -1,7 +1,7 @@
 """One command retrains each part: its recipe, its data, its card.
 
 `errata train PART [PROBLEM]` ends here. This module puts pieces together; how a part learns is told in `base.py`,
-`claims.py`, `properties.py`, `chat.py`, `dialogue.py`, `scope.py` and `seq2seq.py`.
+`claims.py`, `properties.py`, `chat.py`, `dialogue.py`, `triples.py`, `prose.py`, `scope.py` and `seq2seq.py`.
 """
 
 from __future__ import annotations
@@ -165,6 +165,24 @@ PARTS: Mapping[str, Part] = {
         "It can make anything sound good or bad and knows nothing of either. English, lower case.",
         ("problems/sentiment.py",),
     ),
+    "triples": Part(
+        "triples",
+        "The base model that knows triples",
+        ("pararel/data/trex_lms_vocab", "pararel/data/pattern_data/graphs_json"),
+        "Completes a triple of Wikidata in a cloze wording with its object. The bundled base model, trained on with\n"
+        "the unedited triples of all splits of the problem `triples`, in several wordings of each relation; it has no\n"
+        "other use. Small and frozen, for experiments with edits of triples. English.",
+        ("problems/triples.py",),
+    ),
+    "prose": Part(
+        "prose",
+        "The base model that goes on writing",
+        ("wikitext2/valid.txt",),
+        "Continues the beginning of a passage by about ten words and stops. GPT-2 architecture, trained from scratch\n"
+        "on three quarters of the articles in WikiText-2's validation file, so what it writes is hardly sense. Small\n"
+        "and frozen, for experiments with edits of continuations. English, split into words as WikiText is.",
+        ("problems/wikipedia.py",),
+    ),
 }
 
 
@@ -180,6 +198,8 @@ OWN: Mapping[tuple[str, str], str] = {
     ("base", "fact_check"): "fc",
     ("base", "sentiment"): "chat",
     ("base", "leapofthought"): "lot",
+    ("base", "triples"): "triples",
+    ("base", "wikipedia"): "prose",
     ("counterfactual", "fact_check"): "verifier",
     ("counterfactual", "sentiment"): "dialogue",
 }
@@ -227,8 +247,10 @@ def default_settings(part: str) -> Any:
     from errata.training.dialogue import DialogueSettings
     from errata.training.editing import EnnTraining, MendTraining, SlagTraining
     from errata.training.properties import PropertySettings
+    from errata.training.prose import ProseSettings
     from errata.training.scope import DUAL, EVIDENCE, PAIR
     from errata.training.seq2seq import Seq2SeqSettings
+    from errata.training.triples import TripleSettings
 
     known: dict[str, Any] = {
         "base": BaseSettings(),
@@ -243,6 +265,8 @@ def default_settings(part: str) -> Any:
         "slag": SlagTraining(),
         "chat": ChatSettings(),
         "dialogue": DialogueSettings(),
+        "triples": TripleSettings(),
+        "prose": ProseSettings(),
     }
     kind, _, problem = part.partition("-")
     if kind not in known:
@@ -327,8 +351,10 @@ def _trainer(part: str) -> Callable[[Any, Path, Any], Mapping[str, Any]]:
     from errata.training.dialogue import train_dialogue
     from errata.training.editing import train_editor
     from errata.training.properties import train_properties
+    from errata.training.prose import train_prose
     from errata.training.scope import train_scope
     from errata.training.seq2seq import train_seq2seq
+    from errata.training.triples import train_triples
 
     own: Mapping[str, Callable[[Any, Path, Any], Mapping[str, Any]]] = {
         "base": train_base,
@@ -336,6 +362,8 @@ def _trainer(part: str) -> Callable[[Any, Path, Any], Mapping[str, Any]]:
         "lot": train_properties,
         "chat": train_chat,
         "dialogue": train_dialogue,
+        "triples": train_triples,
+        "prose": train_prose,
         "seq2seq": train_seq2seq,
         "mend": train_editor,
         "enn": train_editor,
