@@ -15,6 +15,7 @@ EDITORS: Mapping[str, str] = {
     "ft": "errata.editors.finetune:FineTune",
     "mend": "errata.editors.mend:mend",
     "enn": "errata.editors.enn:enn",
+    "seprog": "errata.editors.seprog:seprog",
 }
 """Where each is."""
 
