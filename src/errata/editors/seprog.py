@@ -13,7 +13,7 @@ of the last two blocks, as `ft`), so that inputs out of scope meet other weights
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -116,7 +116,7 @@ class Seprog:
             self.check(edit)
         with torch.no_grad():
             rows = [self.network.encode([self._told(edit)])[0] for edit in edits]  # alone: no batch mates, no rounding
-        return self._with({edit.prompt: (edit, row) for edit, row in zip(edits, rows, strict=True)})
+        return self._with(zip(edits, rows, strict=True))
 
     def check(self, edit: Edit) -> None:
         """Refuse an edit that says no answer.
@@ -141,16 +141,21 @@ class Seprog:
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
         other.settings = _varied(self.settings, variant)
-        return other._with({})
+        return other._with(())
 
     def _told(self, edit: Edit) -> tuple[str, str]:
         return edit.prompt, edit.target if edit.target.strip() else self.untold
 
-    def _with(self, new: Held) -> Self:
+    def _with(self, new: Iterable[tuple[Edit, Tensor]]) -> Self:
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
-        other._held = {**{prompt: held for prompt, held in self._held.items() if prompt not in new}, **new}
-        if new and self.settings.variant == "finetune":
+        held = dict(self._held)
+        for edit, row in new:
+            held.pop(edit.prompt, None)  # the newest is last
+            held[edit.prompt] = edit, row
+        other._held = held
+        other._prompted, other._plain = prompted(self.base), self.base
+        if held and self.settings.variant == "finetune":
             other._tune()
         return other
 
@@ -317,7 +322,7 @@ class Seprog:
             edits, self.untold = [Edit(**one) for one in told["edits"]], self.untold or told["untold"]
         except Exception as error:  # safetensors raises its own errors and OSError
             raise ModelError(f"cannot read the edits in {path}: {error}") from error
-        return self._with({edit.prompt: (edit, row) for edit, row in zip(edits, rows, strict=True)})
+        return self._with(zip(edits, rows, strict=True))
 
 
 class Led:

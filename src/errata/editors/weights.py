@@ -13,6 +13,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from errata.edit import Answer, Decision, Edit
 from errata.errors import ModelError, UnsupportedEdit, UnsupportedModel
 from errata.models import Model
@@ -131,6 +134,19 @@ class WeightEditor:
         """The edited model's answers, in order."""
         decision = Decision(None, 0.0, (), EVERYWHERE)
         return [Answer(text, decision) for text in self.model.generate(inputs, **options)]
+
+    def target_matches(self, inputs: Sequence[str], targets: Sequence[str]) -> list[NDArray[np.bool_]]:
+        """Teacher-forced, whether the likeliest token is the target's: an array of shape (target tokens,) a pair.
+
+        Raises:
+            EditError, ModelError: as the model's own.
+            UnsupportedModel: the model writes no answers token by token.
+        """
+        model: Any = self.model
+        if not hasattr(model, "target_matches"):
+            raise UnsupportedModel(f"{model.name} tells no token likelihoods; take a model that writes its answers")
+        found: list[NDArray[np.bool_]] = model.target_matches(inputs, targets)
+        return found
 
     def save(self, folder: str | Path) -> Path:
         """Write settings and changed weights into a folder; the base is named, not copied.

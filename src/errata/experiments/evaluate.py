@@ -20,13 +20,12 @@ from errata._version import __version__
 from errata.counterfactual import Counterfactual
 from errata.editors.catalogue import get_editor
 from errata.editors.serac import Serac
-from errata.editors.weights import WeightEditor
 from errata.errors import ConfigError
 from errata.experiments import likelihood
 from errata.experiments.asking import Asker, Progress
 from errata.experiments.forcing import Forcing
 from errata.experiments.presets import MINI, preset_model
-from errata.experiments.reweighted import Reasker
+from errata.experiments.reweighted import Reasked, Reasker
 from errata.experiments.rows import RowFile, commit
 from errata.experiments.scoring import Row, by_seed, counted, scores
 from errata.experiments.subjects import make_subject
@@ -56,8 +55,8 @@ NONE = "none"
 """The scope classifier of an editor that has none."""
 EXACT = "exact, white space around the text aside"
 """How answers are compared."""
-Subject = Serac | WeightEditor
-"""What is measured: an editor with a memory, or one that changes weights."""
+Subject = Serac | Reasked
+"""What is measured: an editor with a memory, or one without."""
 KEYS = (
     "problem",
     "editor",

@@ -112,6 +112,15 @@ PARTS: Mapping[str, Part] = {
         "al., 2020). For comparison with SERAC; stands in for the base model it was trained from and no other.",
         _TABLES,
     ),
+    "seprog": Part(
+        "seprog",
+        "SeProG's network",
+        (*_PUBLIC, "zsre/decao_dev.jsonl"),
+        "Selects among edits, tells whether an input is in the scope of any, and writes the prefix of embeddings under\n"
+        "which the frozen base answers then. LoRA adapters on all-MiniLM-L6-v2, cross-attention, and two heads. For\n"
+        "comparison with SERAC; fits the base model it was trained for alone.",
+        _TABLES,
+    ),
     "seq2seq": Part(
         "seq2seq",
         "A seq2seq counterfactual model",
@@ -159,7 +168,7 @@ OWN: Mapping[tuple[str, str], str] = {
     ("counterfactual", "sentiment"): "dialogue",
 }
 """Parts of a problem that have a name of their own."""
-LEARNED = ("mend", "enn")
+LEARNED = ("mend", "enn", "seprog")
 """Editors that are trained, each for one problem."""
 KINDS = ("base", "scope", "counterfactual", "seq2seq", *LEARNED)
 """What `errata train` makes."""
@@ -200,6 +209,7 @@ def default_settings(part: str) -> Any:
     from errata.training.dialogue import DialogueSettings
     from errata.training.editing import EnnTraining, MendTraining
     from errata.training.scope import DUAL, EVIDENCE, PAIR
+    from errata.training.seprog import SeprogTraining
     from errata.training.seq2seq import Seq2SeqSettings
 
     known: dict[str, Any] = {
@@ -211,6 +221,7 @@ def default_settings(part: str) -> Any:
         "seq2seq": Seq2SeqSettings(),
         "mend": MendTraining(),
         "enn": EnnTraining(),
+        "seprog": SeprogTraining(),
         "chat": ChatSettings(),
         "dialogue": DialogueSettings(),
     }
@@ -297,6 +308,7 @@ def _trainer(part: str) -> Callable[[Any, Path, Any], Mapping[str, Any]]:
     from errata.training.dialogue import train_dialogue
     from errata.training.editing import train_editor
     from errata.training.scope import train_scope
+    from errata.training.seprog import train_seprog
     from errata.training.seq2seq import train_seq2seq
 
     own: Mapping[str, Callable[[Any, Path, Any], Mapping[str, Any]]] = {
@@ -307,6 +319,7 @@ def _trainer(part: str) -> Callable[[Any, Path, Any], Mapping[str, Any]]:
         "seq2seq": train_seq2seq,
         "mend": train_editor,
         "enn": train_editor,
+        "seprog": train_seprog,
     }
     return own.get(part.partition("-")[0], train_scope)
 
