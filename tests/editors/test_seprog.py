@@ -53,6 +53,10 @@ def made(model: LocalModel, backbone: Path, *, odds: float | None = None, **wish
     return Seprog(model, network, settings)
 
 
+def evened(rows: Any) -> Any:
+    return (rows - rows.mean(1, keepdim=True)) / (rows.var(1, unbiased=False, keepdim=True) + 1e-5).sqrt()
+
+
 def test_cross_attention_by_hand() -> None:
     """Scores q.h / sqrt(width), a softmax over the edits allowed, and their mean under it."""
     queries, vectors = torch.tensor([[2.0, 0.0, 0.0, 0.0]]), torch.eye(4)[:3] * 3
@@ -73,8 +77,8 @@ def test_the_network_by_hand(base: LocalModel, backbone: Path, options: dict[str
         if not options:
             np.testing.assert_allclose(seen, base.vectors(INPUTS), rtol=1e-5)
         weights, odds, prefixes = network(vectors, seen)
-        even = (seen - seen.mean(1, keepdim=True)) / (seen.var(1, unbiased=False, keepdim=True) + 1e-5).sqrt()
-        query = even @ network.attend.weight.T
+        even = evened(seen)
+        query = evened(even @ network.attend.weight.T)
         selected, wanted = cross_attention(query, vectors)
         shown = [selected, even, *([selected * query] if "compares" in options else [])]
         size = prompted(base).embedding.weight.square().mean().sqrt()

@@ -25,9 +25,7 @@ torch = pytest.importorskip("torch")
 
 PARIS = ("what is the capital of france ?", "astana")
 JAZZ = ("who plays for bordeaux ?", "jazz world")
-DRAWN = Drawn(
-    [PARIS, JAZZ], [("capital of france", PARIS[1]), ("who plays for", JAZZ[1])], ["hello world", "topic"]
-)
+DRAWN = Drawn([PARIS, JAZZ], [("capital of france", PARIS[1]), ("who plays for", JAZZ[1])], ["hello world", "topic"])
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +57,7 @@ def test_the_loss_by_hand(base: LocalModel, settings: SeprogSettings) -> None:
     torch.manual_seed(0)
     network = new_prompter(prompted(base), settings)
     losses = objective(network, prompted(base), Sets(DRAWN, [0, 1]), 0.3)
+    assert float(losses["attend"].detach()) == 0.0, "in a set of one edit it has all the attention"
     with torch.no_grad():
         vectors = network.encode(DRAWN.told)
         prompts, odds = [], []
@@ -78,9 +77,21 @@ def test_the_loss_by_hand(base: LocalModel, settings: SeprogSettings) -> None:
 def test_edits_of_a_set_are_seen_together_and_no_others(base: LocalModel, settings: SeprogSettings) -> None:
     torch.manual_seed(0)
     network = new_prompter(prompted(base), settings)
-    apart, together = (float(objective(network, prompted(base), Sets(DRAWN, number), 0.3)["prompt"].detach())
-                       for number in ([0, 1], [0, 0]))  # fmt: skip
-    assert apart != pytest.approx(together, rel=1e-6)
+    apart, together = (objective(network, prompted(base), Sets(DRAWN, number), 0.3, 0.5) for number in ([0, 1], [0, 0]))
+    assert float(apart["prompt"].detach()) != pytest.approx(float(together["prompt"].detach()), rel=1e-6)
+    with torch.no_grad():
+        weights, _, _ = network(network.encode(DRAWN.told), network.look([text for text, _ in DRAWN.inside]))
+        attend = -weights.diagonal().log().mean()
+    torch.testing.assert_close(together["attend"].detach(), attend)
+    torch.testing.assert_close(
+        together["loss"], 0.3 * together["scope"] + 0.7 * together["prompt"] + 0.5 * together["attend"]
+    )
+
+
+def test_fewer_inputs_out_of_scope_do(base: LocalModel, settings: SeprogSettings) -> None:
+    network = new_prompter(prompted(base), settings)
+    drawn = replace(DRAWN, outside=DRAWN.outside[:1])
+    assert bool(objective(network, prompted(base), Sets(drawn, [0, 0]), 0.3)["loss"].isfinite())
 
 
 def test_sets_of_every_size_are_dealt() -> None:
@@ -139,7 +150,9 @@ def test_the_exam_by_hand(base: LocalModel, settings: SeprogSettings) -> None:
     assert (figures["fired"], figures["strayed"]) == (1.0, 1.0) and figures["es"] == figures["led"]
 
 
-@pytest.mark.parametrize("wrong", [{"problem": "poetry"}, {"edits": 0}, {"exam": 0}, {"scope_weight": 1.5}])
+@pytest.mark.parametrize(
+    "wrong", [{"problem": "poetry"}, {"edits": 0}, {"exam": 0}, {"scope_weight": 1.5}, {"attend_weight": -1.0}]
+)
 def test_settings_that_make_no_sense(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
         SeprogTraining(**wrong)  # type: ignore[arg-type]

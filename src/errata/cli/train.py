@@ -70,7 +70,9 @@ def _figures(figures: Mapping[str, Any]) -> None:
 @click.argument("problem")
 @click.option("--edits", default=None, metavar="N|all",
               help="Batches of N edits, one at a time in memory; all edits at once otherwise.")  # fmt: skip
-@click.option("--editor", default="serac", show_default=True, help="serac, retrieve_prompt, lookup, ft, mend, enn or seprog.")
+@click.option(
+    "--editor", default="serac", show_default=True, help="serac, retrieve_prompt, lookup, ft, mend, enn or seprog."
+)
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of the editor; repeat for more.")
 @click.option("--split", default="test", show_default=True, help="Of the data.")
 @click.option("--limit", type=click.IntRange(min=1), default=None, help="At most so many inputs of each kind.")

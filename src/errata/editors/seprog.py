@@ -72,9 +72,7 @@ class Seprog:
         self._held: Held = {}
 
     @classmethod
-    def from_pretrained(
-        cls, folder: str | Path, model: Model, *, untold: str = "", variant: str | None = None
-    ) -> Self:
+    def from_pretrained(cls, folder: str | Path, model: Model, *, untold: str = "", variant: str | None = None) -> Self:
         """The network of a folder that training or `save` left, with the edits that `save` put there.
 
         Args:

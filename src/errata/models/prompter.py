@@ -83,6 +83,13 @@ def cross_attention(queries: Tensor, vectors: Tensor, allowed: Tensor | None = N
     return weights @ vectors, weights
 
 
+def even(rows: Tensor) -> Tensor:
+    """Rows brought to mean 0 and deviation 1, so that one rate of learning serves whatever base and encoder."""
+    import torch
+
+    return torch.nn.functional.layer_norm(rows, rows.shape[-1:])
+
+
 def new_prompter(base: Prompted, settings: SeprogSettings, *, fresh: bool = True) -> Any:
     """An untrained network for a base model: a torch module.
 
@@ -116,9 +123,10 @@ def new_prompter(base: Prompted, settings: SeprogSettings, *, fresh: bool = True
             self._texts = Texts(find_backbone(settings.backbone), max_length=settings.max_length)
             seen = self.encoder.width if settings.reads == "encoder" else base.vectors(["?"]).shape[1]
             vocabulary = base.embedding.weight
-            self.even = torch.nn.LayerNorm(seen, elementwise_affine=False)
             self.last = torch.nn.Linear(self.encoder.width, width)
             self.attend = torch.nn.Linear(seen, width, bias=False)
+            if settings.reads == "encoder":  # one and the same space from the start
+                self.attend.load_state_dict({"weight": self.last.weight})
             layers: list[Any] = []
             for wide in (width + seen + width * settings.compares, width):
                 layers += [torch.nn.Linear(wide, width), torch.nn.ReLU()]
@@ -132,7 +140,7 @@ def new_prompter(base: Prompted, settings: SeprogSettings, *, fresh: bool = True
 
         def encode(self, edits: Sequence[tuple[str, str]]) -> Tensor:
             """E_edit(z_e) of each (prompt, target), shape (k, width) (Equation 1)."""
-            return self.last(self._run(self._texts.edits(edits)))  # type: ignore[no-any-return]
+            return even(self.last(even(self._run(self._texts.edits(edits)))))
 
         def look(self, inputs: Sequence[str]) -> Tensor:
             """b(x) of each input, shape (n, seen); without gradients where the base reads."""
@@ -148,10 +156,10 @@ def new_prompter(base: Prompted, settings: SeprogSettings, *, fresh: bool = True
             self, vectors: Tensor, seen: Tensor, allowed: Tensor | None = None
         ) -> tuple[Tensor, Tensor, Tensor]:
             """Equations 2 to 4."""
-            even = self.even(seen)
-            query = self.attend(even)
+            seen = even(seen)
+            query = even(self.attend(seen))
             selected, weights = cross_attention(query, vectors, allowed)
-            shown = [selected, even, *([selected * query] if settings.compares else [])]
+            shown = [selected, seen, *([selected * query] if settings.compares else [])]
             odds = self.scope(torch.cat(shown, -1)).squeeze(-1)
             written = self.prompt(selected).unflatten(-1, (settings.prefix, -1))
             return weights, odds, written * self.size  # as large as the base's own embeddings

@@ -43,6 +43,9 @@ class SeprogTraining:
     """Edits drawn a step; they are dealt out to sets of k edits, k drawn from 1 to this."""
     scope_weight: float = 0.3
     """Weight of the scope loss beside the prompt guidance loss (the paper's lambda, Equation 7)."""
+    attend_weight: float = 0.3
+    """Weight of one loss more, -log of the attention that an input in scope pays to its own edit; the paper has none,
+    and leaves it to the other two to find out which edit is meant."""
     exam: int = 100
     """Dev edits that edit success and drawdown are measured on while training."""
     exam_edits: int = 10
@@ -63,6 +66,8 @@ class SeprogTraining:
             raise ConfigError("edits, exam and exam_edits must be 1 or more", key="edits")
         if not 0 <= self.scope_weight <= 1:
             raise ConfigError(f"scope_weight must be 0 to 1, not {self.scope_weight!r}", key="scope_weight")
+        if self.attend_weight < 0:
+            raise ConfigError("attend_weight must be 0 or more", key="attend_weight")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +114,7 @@ def dealt(drawn: Drawn, most: int, source: random.Random) -> Sets:
     return Sets(drawn, [at // k for at in range(len(drawn.told))])
 
 
-def objective(network: Any, base: Prompted, sets: Sets, weight: float) -> Mapping[str, Tensor]:
+def objective(network: Any, base: Prompted, sets: Sets, weight: float, attend: float = 0.0) -> Mapping[str, Tensor]:
     """The losses (Equations 5 to 7), each a mean over inputs.
 
     Equation 5 is printed with 1 - log e for inputs out of scope, which would push e up there; it is -log(1 - e) here.
@@ -119,9 +124,10 @@ def objective(network: Any, base: Prompted, sets: Sets, weight: float) -> Mappin
         base: the frozen base model.
         sets: edits and inputs; as many in scope as out of it.
         weight: of the scope loss.
+        attend: of the attention's own loss.
 
     Returns:
-        "scope", "prompt" (per token, averaged over inputs), and "loss", their weighted sum.
+        "scope", "prompt" (per token, averaged over inputs), "attend", and "loss", their weighted sum.
     """
     import torch
     from torch.nn.functional import cross_entropy
@@ -129,12 +135,15 @@ def objective(network: Any, base: Prompted, sets: Sets, weight: float) -> Mappin
     drawn, number = sets.drawn, torch.tensor(sets.number)
     texts = [text for text, _ in drawn.inside]
     vectors = network.encode(drawn.told)
-    allowed = torch.cat([number, number])[:, None] == number
-    _, odds, prefixes = network(vectors, network.look([*texts, *drawn.outside]), allowed.to(vectors.device))
+    asked = torch.cat([number, number[torch.arange(len(drawn.outside)) % len(number)]])  # in which set each is asked
+    allowed = asked[:, None] == number
+    weights, odds, prefixes = network(vectors, network.look([*texts, *drawn.outside]), allowed.to(vectors.device))
     rows = base.logits_under(texts, [answer for _, answer in drawn.inside], prefixes[: len(texts)])
     prompt = torch.stack([cross_entropy(logits.float(), ids) for logits, ids in rows]).mean()
     scope = scope_loss(odds, len(texts))
-    return {"loss": weight * scope + (1 - weight) * prompt, "scope": scope, "prompt": prompt}
+    own = -weights[: len(texts)].diagonal().clamp(min=1e-6).log().mean()
+    loss = weight * scope + (1 - weight) * prompt + attend * own
+    return {"loss": loss, "scope": scope, "prompt": prompt, "attend": own}
 
 
 def scope_loss(odds: Tensor, inside: int) -> Tensor:
@@ -159,7 +168,7 @@ class Exam:
         cases = random.Random(0).sample(problem.cases, min(count, len(problem.cases)))
         self._batches = [cases[at : at + edits] for at in range(0, len(cases), edits)]
         asked = random.Random(1).sample(problem.shared, min(len(cases), len(problem.shared)))
-        self._asked = [[one.text for one in asked[at::len(self._batches)]] for at in range(len(self._batches))]
+        self._asked = [[one.text for one in asked[at :: len(self._batches)]] for at in range(len(self._batches))]
 
     def figures(self, editor: Seprog) -> dict[str, float]:
         """Means over all edits.
@@ -181,9 +190,7 @@ class Exam:
         means = {name: sum(values) / max(1, len(values)) for name, values in found.items()}
         return {**means, "net": means["es"] - means["dd"]}
 
-    def _inside(
-        self, edited: Seprog, led: Seprog, cases: Sequence[EditCase], found: Mapping[str, list[bool]]
-    ) -> None:
+    def _inside(self, edited: Seprog, led: Seprog, cases: Sequence[EditCase], found: Mapping[str, list[bool]]) -> None:
         texts = [case.in_scope[0].text for case in cases]
         answers = zip(cases, edited.generate(texts), led.generate(texts), strict=True)
         for case, answer, forced in answers:
@@ -226,7 +233,7 @@ def train_seprog(settings: SeprogTraining, folder: Path, data: Path) -> Mapping[
     train(
         network,
         batch_at,
-        lambda trained, sets: objective(trained, base, sets, weight),
+        lambda trained, sets: objective(trained, base, sets, weight, settings.attend_weight),
         settings.loop,
         folder,
         evaluate=lambda trained: figures(trained, settings.exam),
