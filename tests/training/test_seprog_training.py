@@ -17,7 +17,7 @@ from errata.models.local import LocalModel
 from errata.models.prompted import prompted
 from errata.models.prompter import SeprogSettings, new_prompter
 from errata.problems.cases import DATA, EditCase, Labelled, Problem, Unlabelled
-from errata.training.seprog import Drawn, Exam, Sets, SeprogTraining, dealt, objective, scope_loss, sourced
+from errata.training.seprog import Drawn, Exam, SeprogTraining, Sets, dealt, objective, scope_loss, sourced
 from tiny import tiny_t5
 from tiny_encoder import tiny_backbone
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from errata.edit import Answer, Decision, Edit, Match
 from errata.editors.finetune import FineTuneSettings, fine_tune
 from errata.editors.weights import editable
-from errata.errors import ConfigError, ModelError, UnsupportedEdit, UnsupportedModel
+from errata.errors import ConfigError, ModelError, UnsupportedEdit
 from errata.models import Model, check_prompts
 from errata.models.prompted import Prompted, prompted
 from errata.models.prompter import SeprogSettings, new_prompter
@@ -40,8 +40,6 @@ NEAREST = 3
 """Edits that a decision tells of."""
 CHUNK = 64
 T = TypeVar("T")
-Held = Mapping[str, tuple[Edit, Any]]
-"""By prompt the edit in force and its vector."""
 
 
 class Seprog:
@@ -68,8 +66,9 @@ class Seprog:
         self.network = network.eval()
         self._prompted: Prompted = prompted(model)
         self._plain: Any = model
-        """What answers out of scope: the base, but in the variant "finetune"."""
-        self._held: Held = {}
+        """What answers out of scope: the base itself, but in the variant "finetune"."""
+        self._held: Mapping[str, tuple[Edit, Any]] = {}
+        """By prompt the edit in force and its vector, the newest last."""
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, model: Model, *, untold: str = "", variant: str | None = None) -> Self:
@@ -189,7 +188,6 @@ class Seprog:
 
         Raises:
             EditError, ModelError: as the base model's own.
-            UnsupportedModel: the base tells none.
         """
         found = self._forced(inputs, targets)
         return [logits.log_softmax(-1).cpu().numpy() for logits, _ in found]
@@ -198,7 +196,7 @@ class Seprog:
         """Teacher-forced, whether the likeliest token is the target's: an array of shape (target tokens,) a pair.
 
         Raises:
-            EditError, ModelError, UnsupportedModel: as `token_log_probs`.
+            EditError, ModelError: as `token_log_probs`.
         """
         return [(logits.argmax(-1) == ids).cpu().numpy() for logits, ids in self._forced(inputs, targets)]
 
@@ -206,38 +204,29 @@ class Seprog:
         """(logits, token ids) of each pair."""
         import torch
 
-        plain = self._plain if hasattr(self._plain, "logits") else self._prompted
-        if not hasattr(plain, "logits"):
-            raise UnsupportedModel(f"{self.base.name} tells no likelihoods; take a local model")
         decisions, prefixes = self._decide(check_prompts(inputs, "input"))
 
-        def chunked(run: Callable[[list[int]], list[T]], at: list[int]) -> list[T]:
-            with torch.no_grad():
-                return [row for begin in range(0, len(at), CHUNK) for row in run(at[begin : begin + CHUNK])]
+        def forced(at: list[int], *, led: bool) -> list[tuple[Tensor, Tensor]]:
+            rows: list[tuple[Tensor, Tensor]] = []
+            for begin in range(0, len(at), CHUNK):
+                part = at[begin : begin + CHUNK]
+                texts, due = [inputs[i] for i in part], [targets[i] for i in part]
+                model = self._prompted
+                rows += model.logits_under(texts, due, prefixes[part]) if led else model.logits(texts, due)
+            return [(logits.float(), ids) for logits, ids in rows]
 
-        def by(run: Callable[..., list[Any]], *more: Callable[[list[int]], Any]) -> Callable[[list[int]], list[Any]]:
-            return lambda at: [
-                (logits.float(), ids)
-                for logits, ids in run([inputs[i] for i in at], [targets[i] for i in at], *(one(at) for one in more))
-            ]
-
-        return self._either(
-            decisions,
-            lambda at: chunked(by(plain.logits), at),
-            lambda at: chunked(by(self._prompted.logits_under, lambda part: prefixes[part]), at),
-        )
+        with torch.no_grad():
+            return self._either(decisions, lambda at: forced(at, led=False), lambda at: forced(at, led=True))
 
     def _either(
         self, decisions: Sequence[Decision], plain: Callable[[list[int]], list[T]],
         led: Callable[[list[int]], list[T]],
     ) -> list[T]:  # fmt: skip
         """What the one says of the inputs that no edit answers, and the other of the rest, in order."""
-        sides: tuple[list[int], list[int]] = ([], [])
-        for at, decision in enumerate(decisions):
-            sides[decision.match is not None].append(at)
-        found: dict[int, T] = {}
-        for at, run in zip(sides, (plain, led), strict=True):
-            found.update(zip(at, run(at) if at else [], strict=True))
+        missed = [at for at, decision in enumerate(decisions) if decision.match is None]
+        fired = [at for at, decision in enumerate(decisions) if decision.match is not None]
+        found = dict(zip(missed, plain(missed) if missed else (), strict=True))
+        found |= zip(fired, led(fired) if fired else (), strict=True)
         return [found[at] for at in range(len(decisions))]
 
     def _decide(self, inputs: Sequence[str]) -> tuple[list[Decision], Tensor]:

@@ -7,7 +7,6 @@ rows amount to is `scoring`'s business.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-
 from typing import Any, Protocol, Self
 
 from errata import metrics
@@ -15,7 +14,6 @@ from errata.edit import Answer, Edit
 from errata.experiments.asking import CHUNK, Counting, Inside, Outside, apart_of
 from errata.experiments.forcing import writes
 from errata.experiments.scoring import Row, chunks, decided
-from errata.models import Model
 from errata.problems.cases import Problem
 
 NOTE = "the edited model is teacher-forced; out of scope the base's own answer is the target"

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
@@ -43,6 +44,10 @@ class Prompted(Model, Protocol):
 
     def vectors(self, prompts: Sequence[str]) -> NDArray[np.float32]:
         """What it makes of prompts without a prefix, shape (n, width)."""
+        ...
+
+    def logits(self, prompts: Sequence[str], targets: Sequence[str]) -> list[tuple[Tensor, Tensor]]:
+        """Teacher-forced (logits (tokens, vocabulary), token ids (tokens,)) for each pair."""
         ...
 
     def logits_under(
@@ -92,14 +97,14 @@ def virtual_tokens(embedding: Any, vectors: Tensor) -> Iterator[int]:
     import torch
 
     first: int = embedding.num_embeddings
-    asked: list[Tensor] = []
+    asked: dict[int, Tensor] = {}  # other threads may be at the same layer, with ids of the vocabulary
 
     def before(layer: Any, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        asked.append(args[0])
+        asked[get_ident()] = args[0]
         return (args[0].clamp(max=first - 1), *args[1:])
 
     def after(layer: Any, args: tuple[Tensor, ...], found: Tensor) -> Tensor:
-        ids = asked.pop()
+        ids = asked.pop(get_ident())
         own = (ids >= first)[..., None]
         return torch.where(own, vectors.to(found)[(ids - first).clamp(min=0)], found) if bool(own.any()) else found
 

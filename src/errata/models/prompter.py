@@ -146,10 +146,11 @@ def new_prompter(base: Prompted, settings: SeprogSettings, *, fresh: bool = True
             """b(x) of each input, shape (n, seen); without gradients where the base reads."""
             if settings.reads == "encoder":
                 return self._run(self._texts.singles(inputs))
-            return torch.from_numpy(base.vectors(inputs)).to(self.size.device)
+            return torch.from_numpy(base.vectors(inputs)).to(self.last.weight.device)
 
         def _run(self, tokens: Tokens) -> Tensor:
-            parts = (torch.from_numpy(part).to(self.size.device) for part in (tokens.ids, tokens.mask, tokens.types))
+            place = self.last.weight.device
+            parts = (torch.from_numpy(part).to(place) for part in (tokens.ids, tokens.mask, tokens.types))
             return self.encoder(*parts).float()  # type: ignore[no-any-return]
 
         def forward(

@@ -116,9 +116,9 @@ PARTS: Mapping[str, Part] = {
         "seprog",
         "SeProG's network",
         (*_PUBLIC, "zsre/decao_dev.jsonl"),
-        "Selects among edits, tells whether an input is in the scope of any, and writes the prefix of embeddings under\n"
-        "which the frozen base answers then. LoRA adapters on all-MiniLM-L6-v2, cross-attention, and two heads. For\n"
-        "comparison with SERAC; fits the base model it was trained for alone.",
+        "Selects among edits, tells whether an input is in the scope of any, and writes the prefix of embeddings\n"
+        "under which the frozen base answers then. LoRA adapters on all-MiniLM-L6-v2, cross-attention, and two heads.\n"
+        "For comparison with SERAC; fits the base model it was trained for alone.",
         _TABLES,
     ),
     "seq2seq": Part(
