@@ -87,6 +87,24 @@ def test_the_network_by_hand(base: LocalModel, backbone: Path, options: dict[str
         torch.testing.assert_close(prefixes, network.prompt(selected).reshape(4, 3, 32) * size)
 
 
+def test_an_edits_vector_by_hand(base: LocalModel, backbone: Path) -> None:
+    """A linear layer over the mean of all states, and the states of the target's first two tokens or zeros."""
+    network = made(base, backbone, spells=2).network
+    told = [("paris ?", "x"), ("what is the capital", "a b c"), ("of", "")]
+    with torch.no_grad():
+        found = network.encode(told)
+        for row, (prompt, target) in zip(found, told, strict=True):
+            tokens = network._texts.edits([(prompt, target)])
+            [states] = network.encoder.encoder(
+                input_ids=torch.from_numpy(tokens.ids), attention_mask=torch.from_numpy(tokens.mask)
+            ).last_hidden_state
+            first = 2 + len(network._texts.tokenizer.encode(prompt, add_special_tokens=False).ids)
+            said = states[first:-1][:2]  # between the two closing tokens
+            parts = evened(torch.cat([states.mean(0, keepdim=True), said])).flatten()
+            parts = torch.nn.functional.pad(parts, (0, 3 * 32 - len(parts)))
+            torch.testing.assert_close(row, evened(network.last(parts)[None])[0], atol=1e-4, rtol=1e-3)
+
+
 def test_out_of_scope_the_base_answers_bit_for_bit(base: LocalModel, backbone: Path) -> None:
     weights = {name: value.clone() for name, value in base.module.state_dict().items()}
     said = base.generate(INPUTS)

@@ -40,6 +40,8 @@ class SeprogSettings:
     """A trained dual network that the edit encoder begins with ("dual", a folder or a hub id); "" begins anew."""
     max_length: int = 72
     """Tokens kept of an edit's prompt and target."""
+    spells: int = 6
+    """Tokens of an edit's target whose states are put into its vector one by one; 0 leaves it at their mean."""
     width: int = 768
     """Units of every layer, and of an edit's vector."""
     prefix: int = 16
@@ -61,8 +63,15 @@ class SeprogSettings:
             raise ConfigError(f"reads {self.reads!r} is not known", key=self.reads, accepted=READERS)
         if not 1 <= self.prefix <= LONGEST:
             raise ConfigError(f"prefix must be 1 to {LONGEST}, not {self.prefix}", key="prefix")
-        if self.width < 1 or self.rank < 0 or self.layers < 0 or self.max_length < 1 or not self.tuning_lr > 0:
-            raise ConfigError("width, max_length and tuning_lr must be above 0, rank and layers 0 or more", key="width")
+        if (
+            self.width < 1
+            or min(self.rank, self.layers, self.spells) < 0
+            or self.max_length < 1
+            or not self.tuning_lr > 0
+        ):
+            raise ConfigError(
+                "width, max_length and tuning_lr must be above 0, rank, layers and spells 0 or more", key="width"
+            )
 
 
 def cross_attention(queries: Tensor, vectors: Tensor, allowed: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -123,10 +132,10 @@ def new_prompter(base: Prompted, settings: SeprogSettings, *, fresh: bool = True
             self._texts = Texts(find_backbone(settings.backbone), max_length=settings.max_length)
             seen = self.encoder.width if settings.reads == "encoder" else base.vectors(["?"]).shape[1]
             vocabulary = base.embedding.weight
-            self.last = torch.nn.Linear(self.encoder.width, width)
+            self.last = torch.nn.Linear(self.encoder.width * (1 + settings.spells), width)
             self.attend = torch.nn.Linear(seen, width, bias=False)
             if settings.reads == "encoder":  # one and the same space from the start
-                self.attend.load_state_dict({"weight": self.last.weight})
+                self.attend.load_state_dict({"weight": self.last.weight[:, : self.encoder.width]})
             layers: list[Any] = []
             for wide in (width + seen + width * settings.compares, width):
                 layers += [torch.nn.Linear(wide, width), torch.nn.ReLU()]
@@ -139,19 +148,34 @@ def new_prompter(base: Prompted, settings: SeprogSettings, *, fresh: bool = True
             self.register_buffer("size", vocabulary.detach().float().pow(2).mean().sqrt())
 
         def encode(self, edits: Sequence[tuple[str, str]]) -> Tensor:
-            """E_edit(z_e) of each (prompt, target), shape (k, width) (Equation 1)."""
-            return even(self.last(even(self._run(self._texts.edits(edits)))))
+            """E_edit(z_e) of each (prompt, target), shape (k, width) (Equation 1).
+
+            A linear layer over the mean of the encoder's states and over those of the target's first tokens.
+            """
+            tokens = self._texts.edits(edits)
+            states, mean = self._run(tokens)
+            begins = torch.from_numpy((tokens.ids == self._texts.sep).argmax(1) + 1)  # after the prompt's end
+            lasts = torch.from_numpy(tokens.mask.sum(1) - 1)  # the closing token is no word of the target's
+            parts = [even(mean)]
+            for at in range(settings.spells):
+                place = (begins + at).clamp(max=states.shape[1] - 1).to(states.device)
+                there = (begins + at < lasts).to(states)[:, None]
+                parts.append(even(states[torch.arange(len(place)), place]) * there)
+            return even(self.last(torch.cat(parts, -1)))
 
         def look(self, inputs: Sequence[str]) -> Tensor:
             """b(x) of each input, shape (n, seen); without gradients where the base reads."""
             if settings.reads == "encoder":
-                return self._run(self._texts.singles(inputs))
+                return self._run(self._texts.singles(inputs))[1]
             return torch.from_numpy(base.vectors(inputs)).to(self.last.weight.device)
 
-        def _run(self, tokens: Tokens) -> Tensor:
+        def _run(self, tokens: Tokens) -> tuple[Tensor, Tensor]:
+            """The encoder's last states, and their mean without padding."""
             place = self.last.weight.device
-            parts = (torch.from_numpy(part).to(place) for part in (tokens.ids, tokens.mask, tokens.types))
-            return self.encoder(*parts).float()  # type: ignore[no-any-return]
+            ids, mask, types = (torch.from_numpy(part).to(place) for part in (tokens.ids, tokens.mask, tokens.types))
+            states = self.encoder.encoder(input_ids=ids, attention_mask=mask, token_type_ids=types).last_hidden_state
+            weight = mask.to(states)[:, :, None]
+            return states.float(), ((states * weight).sum(1) / weight.sum(1)).float()
 
         def forward(
             self, vectors: Tensor, seen: Tensor, allowed: Tensor | None = None
