@@ -7,14 +7,18 @@ from pathlib import Path
 import pytest
 
 from errata.edit import Edit
+from errata.editors.seprog import Seprog
 from errata.errors import ConfigError, UnsupportedEdit
 from errata.experiments.evaluate import evaluate_problem
 from errata.experiments.rows import read_rows
 from errata.models.local import LocalModel
+from errata.models.prompted import prompted
+from errata.models.prompter import SeprogSettings, new_prompter
 from errata.problems.cases import EditCase, Labelled, Problem, Replies, Unlabelled
 from tiny import tiny_t5
+from tiny_encoder import tiny_backbone
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 
 PARIS = Edit(prompt="what is the capital of france ?", target="astana", id="paris")
 JAZZ = Edit(prompt="who plays for bordeaux ?", target="jazz", id="jazz")
@@ -48,6 +52,26 @@ def test_the_figures_and_rows(base: LocalModel, edits: int | str, tmp_path: Path
     assert [row["expected"] for row in outside] == [base.generate([row["input"]])[0] for row in outside]
     changed = [row["answer"] != row["expected"] for row in outside]
     assert report.dd == sum(changed) / 2 and [not row["right"] for row in outside] == changed
+
+
+def test_seprog_tells_what_fired(base: LocalModel, tmp_path: Path) -> None:
+    """With a classifier that always fires, every row names an edit; with one that never does, nothing changes."""
+    settings = SeprogSettings(backbone=str(tiny_backbone(tmp_path / "backbone")), rank=2, width=24, prefix=3)
+    for odds, fired in ((-1.0, False), (1.0, True)):
+        network = new_prompter(prompted(base), settings)
+        with torch.no_grad():
+            network.scope[-1].weight.zero_()
+            network.scope[-1].bias.fill_(odds)
+        Seprog(base, network, settings).save_pretrained(tmp_path / "network")
+        rows = tmp_path / f"{fired}.jsonl"
+        report = evaluate_problem(
+            PROBLEM, editor="seprog", settings={"weights": str(tmp_path / "network")}, model=base, rows=rows
+        )
+        _, found = read_rows(rows)
+        assert [row["matched"] is not None for row in found] == [fired] * 4
+        assert {row["nearest"] for row in found} <= {"paris", "jazz"}
+        assert fired or report.dd == 0.0
+        assert report.config["settings"]["width"] == 24 and report.teacher_forced is not None
 
 
 def test_what_makes_no_sense_is_refused(base: LocalModel, tmp_path: Path) -> None:

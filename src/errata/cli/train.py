@@ -71,7 +71,10 @@ def _figures(figures: Mapping[str, Any]) -> None:
 @click.option("--edits", default=None, metavar="N|all",
               help="Batches of N edits, one at a time in memory; all edits at once otherwise.")  # fmt: skip
 @click.option(
-    "--editor", default="serac", show_default=True, help="serac, retrieve_prompt, lookup, ft, mend, enn or slag."
+    "--editor",
+    default="serac",
+    show_default=True,
+    help="serac, retrieve_prompt, lookup, ft, mend, enn, slag or seprog.",
 )
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of the editor; repeat for more.")
 @click.option("--split", default="test", show_default=True, help="Of the data.")

@@ -16,6 +16,7 @@ EDITORS: Mapping[str, str] = {
     "mend": "errata.editors.mend:mend",
     "enn": "errata.editors.enn:enn",
     "slag": "errata.editors.slag:slag",
+    "seprog": "errata.editors.seprog:seprog",
 }
 """Where each is."""
 KINDS: Mapping[str, str] = {

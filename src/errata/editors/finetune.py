@@ -62,20 +62,31 @@ class FineTune(WeightEditor):
 
     def learn(self, model: Editable, told: Sequence[tuple[str, str]]) -> Mapping[str, Tensor]:
         """See WeightEditor: Adam until every edit's likeliest tokens are its answer's."""
-        import torch
+        return fine_tune(model, told, self.settings)
 
-        names = feed_forward(model.module, self.settings.last)
-        own = model.with_weights({name: model.module.get_parameter(name) for name in names})
-        weights = {name: own.module.get_parameter(name).requires_grad_(True) for name in names}
-        adam = torch.optim.Adam(weights.values(), lr=self.settings.lr)
-        own.module.eval()
-        for _ in range(self.settings.steps):
-            adam.zero_grad()
-            if _loss(own, told):
-                break
-            torch.nn.utils.clip_grad_norm_(weights.values(), self.settings.clip)
-            adam.step()
-        return {name: value.detach() for name, value in weights.items()}
+
+def fine_tune(model: Any, told: Sequence[tuple[str, str]], settings: FineTuneSettings) -> Mapping[str, Tensor]:
+    """New values of a model's last feed-forward weights, learnt from edits.
+
+    Args:
+        model: has `module`, `with_weights` and `logits`; stays as it is.
+        told: (prompt, answer) of every edit.
+        settings: how they are learnt.
+    """
+    import torch
+
+    names = feed_forward(model.module, settings.last)
+    own = model.with_weights({name: model.module.get_parameter(name) for name in names})
+    weights = {name: own.module.get_parameter(name).requires_grad_(True) for name in names}
+    adam = torch.optim.Adam(weights.values(), lr=settings.lr)
+    own.module.eval()
+    for _ in range(settings.steps):
+        adam.zero_grad()
+        if _loss(own, told):
+            break
+        torch.nn.utils.clip_grad_norm_(weights.values(), settings.clip)
+        adam.step()
+    return {name: value.detach() for name, value in weights.items()}
 
 
 def _loss(model: Any, told: Sequence[tuple[str, str]]) -> bool:

@@ -13,6 +13,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from errata.edit import Answer, Decision, Edit
 from errata.editors.likelihoods import open_base
 from errata.errors import ConfigError, ModelError, UnsupportedEdit, UnsupportedModel
@@ -162,6 +165,19 @@ class WeightEditor:
     def token_log_probs(self, inputs: Sequence[str], targets: Sequence[str]) -> list[Any]:
         """See `errata.editors.OpenEditor`: the edited model's."""
         return open_base(self.model).token_log_probs(inputs, targets)
+
+    def target_matches(self, inputs: Sequence[str], targets: Sequence[str]) -> list[NDArray[np.bool_]]:
+        """Teacher-forced, whether the likeliest token is the target's: an array of shape (target tokens,) a pair.
+
+        Raises:
+            EditError, ModelError: as the model's own.
+            UnsupportedModel: the model writes no answers token by token.
+        """
+        model: Any = self.model
+        if not hasattr(model, "target_matches"):
+            raise UnsupportedModel(f"{model.name} tells no token likelihoods; take a model that writes its answers")
+        found: list[NDArray[np.bool_]] = model.target_matches(inputs, targets)
+        return found
 
     def target_log_probs(self, inputs: Sequence[str], targets: Sequence[str]) -> list[Any]:
         """See `errata.editors.OpenEditor`: the edited model's."""

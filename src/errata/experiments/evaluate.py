@@ -27,7 +27,7 @@ from errata.experiments import likelihood, moved
 from errata.experiments.asking import Asker, Progress
 from errata.experiments.forcing import Forcing
 from errata.experiments.presets import MINI, preset_model
-from errata.experiments.reweighted import Reasker
+from errata.experiments.reweighted import Reasked, Reasker
 from errata.experiments.rows import RowFile, commit
 from errata.experiments.scoring import Row, by_seed, counted, scores
 from errata.experiments.subjects import make_subject
@@ -67,8 +67,8 @@ NONE = "none"
 """The scope classifier of an editor that has none."""
 EXACT = "exact, white space around the text aside"
 """How answers are compared."""
-Subject = Serac | WeightEditor
-"""What is measured: an editor with a memory, or one that changes weights."""
+Subject = Serac | Reasked
+"""What is measured: an editor with a memory, or one without."""
 KEYS = (
     "problem",
     "editor",
@@ -321,7 +321,8 @@ def _asker(subject: Subject, problem: Problem, components: bool) -> Asker | Reas
         raise ConfigError(f"{subject.name} has no scope classifier and no counterfactual model", key="components")
     if likelihood.by_likelihood(problem):
         subject.check(problem.cases[0].edit)
-        moved.check(subject)
+        if isinstance(subject, WeightEditor):
+            moved.check(subject)
     return Reasker(subject)
 
 
@@ -332,9 +333,9 @@ def _asked(subject: Subject, samples: Iterable[_Sample], asker: Asker | Reasker,
             for case in part.cases:
                 (subject.counterfactual if isinstance(subject, Serac) else subject).check(case.edit)
         asker.begin(sample.seed, sample.parts, progress)
-        if isinstance(asker, Reasker) and isinstance(subject, WeightEditor):
+        if isinstance(asker, Reasker):
             for number, part in enumerate(sample.parts):
-                if likelihood.by_likelihood(part):
+                if isinstance(subject, WeightEditor) and likelihood.by_likelihood(part):
                     yield from moved.rows(subject, part, number, sample.seed, asker.told)
                 else:
                     yield from asker.rows(part, number)

@@ -8,9 +8,9 @@ from typing import Any
 from errata.counterfactual import Counterfactual
 from errata.editors.catalogue import get_editor
 from errata.editors.serac import Serac, wrap
-from errata.editors.weights import WeightEditor
 from errata.errors import ConfigError
 from errata.experiments.presets import parts_of
+from errata.experiments.reweighted import Reasked
 from errata.models import Model
 from errata.models.load import load_model
 from errata.scope import Scope
@@ -26,7 +26,7 @@ def make_subject(
     counterfactual: Counterfactual | str | None,
     runtime: str,
     settings: Mapping[str, Any],
-) -> Serac | WeightEditor:
+) -> Serac | Reasked:
     """An editor without edits in front of a base model.
 
     Args:
@@ -53,5 +53,5 @@ def make_subject(
         own |= {"scope": scope, "runtime": runtime}
     elif problem in UNTOLD:
         own |= {"untold": UNTOLD[problem]}
-    found: Serac | WeightEditor = make(load_model(base) if isinstance(base, str) else base, **own)
+    found: Serac | Reasked = make(load_model(base) if isinstance(base, str) else base, **own)
     return found

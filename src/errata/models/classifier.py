@@ -21,6 +21,7 @@ from errata.models.judges import VERDICT, CheckpointJudge, Judge, NetworkJudge, 
 from errata.models.load import CLAIMS
 from errata.models.local import LocalModel
 from errata.models.pretrained import short_name
+from errata.models.runtime import CHUNK
 from errata.models.saving import Source, resolve
 
 if TYPE_CHECKING:
@@ -176,13 +177,52 @@ class OpenClaims(ClaimClassifier):
         Raises:
             EditError: a target is neither "True" nor "False", or a claim cannot be read.
         """
+        self._check(targets)
+        return _paired(self._judge.logits(check_prompts(prompts)), targets)
+
+    @property
+    def embedding(self) -> Any:
+        """The layer that embeds a claim's tokens, beside which prefixes stand."""
+        return self._judge.embedding
+
+    def logits_under(
+        self, prompts: Sequence[str], targets: Sequence[str], prefixes: Tensor
+    ) -> list[tuple[Tensor, Tensor]]:
+        """`logits` with a prefix of embeddings each, shape (n, p, d), after the claim's first token.
+
+        Raises:
+            EditError: as `logits`.
+        """
+        self._check(targets)
+        return _paired(self._judge.logits_under(check_prompts(prompts), prefixes), targets)
+
+    def generate_under(self, prompts: Sequence[str], prefixes: Tensor, **options: Any) -> list[str]:
+        """`generate` with a prefix of embeddings each, shape (n, p, d).
+
+        Raises:
+            EditError, ModelError, ConfigError: as `generate`.
+        """
         import torch
 
+        Options().updated(options)
+        texts, said = check_prompts(prompts), []
+        with torch.no_grad():
+            for at in range(0, len(texts), CHUNK):
+                rows = self._judge.logits_under(texts[at : at + CHUNK], prefixes[at : at + CHUNK])
+                said += [VERDICTS[int(false_true[1] > false_true[0])] for false_true in rows]
+        return said
+
+    def _check(self, targets: Sequence[str]) -> None:
         for target in targets:
             if target not in VERDICTS:
                 raise EditError(f"{self.name} answers {' or '.join(VERDICTS)}; it cannot learn to say {target!r}")
-        rows = self._judge.logits(check_prompts(prompts))
-        return [
-            (row[None], torch.tensor([VERDICTS.index(target)], device=row.device))
-            for row, target in zip(rows, targets, strict=True)
-        ]
+
+
+def _paired(rows: Tensor, targets: Sequence[str]) -> list[tuple[Tensor, Tensor]]:
+    """Logits (1, 2) and the verdict's number (1,) of each."""
+    import torch
+
+    return [
+        (row[None], torch.tensor([VERDICTS.index(target)], device=row.device))
+        for row, target in zip(rows, targets, strict=True)
+    ]

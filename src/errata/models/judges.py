@@ -17,6 +17,7 @@ from errata.errors import ConfigError, EditError, MissingExtra, ModelError
 from errata.models.backbone import find_backbone
 from errata.models.local import LocalModel
 from errata.models.network import NetworkConfig, load_weights, new_network, save_network
+from errata.models.prompted import PromptedLocal, numbered, virtual_tokens
 from errata.models.runtime import CHUNK, open_runtime, run_sorted
 from errata.models.text import Texts
 from errata.models.weights import Substituted, overlaid
@@ -61,6 +62,15 @@ class OpenJudge(Judge, Protocol):
 
     def embedded(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """See `LocalModel.embedded`."""
+        ...
+
+    @property
+    def embedding(self) -> Any:
+        """The layer that embeds a claim's tokens."""
+        ...
+
+    def logits_under(self, claims: Sequence[str], prefixes: Tensor) -> Tensor:
+        """`logits` with prefixes of embeddings, shape (n, p, d), after each claim's first token."""
         ...
 
     def with_weights(self, changed: Mapping[str, Tensor]) -> Self:
@@ -151,6 +161,24 @@ class OpenNetworkJudge:
             found: tuple[Tensor, Tensor] = self._run(look_up, texts)
         return found
 
+    @property
+    def embedding(self) -> Any:
+        """See OpenJudge."""
+        return self.module.text.encoder.get_input_embeddings()
+
+    def logits_under(self, claims: Sequence[str], prefixes: Tensor) -> Tensor:
+        """See OpenJudge."""
+        import torch
+
+        tokens = self._texts.singles(list(claims))
+        ids, mask, types = (torch.from_numpy(part) for part in (tokens.ids, tokens.mask, tokens.types))
+        with virtual_tokens(self.embedding, prefixes.flatten(0, 1)) as first:
+            new = torch.tensor(numbered(first, prefixes))
+            entered = [torch.cat([part[:, :1], add, part[:, 1:]], 1) for part, add in
+                       ((ids, new), (mask, torch.ones_like(new)), (types, torch.zeros_like(new)))]  # fmt: skip
+            odds = self.module(*entered)
+        return torch.stack([torch.zeros_like(odds), odds], -1)
+
     def with_weights(self, changed: Mapping[str, Tensor]) -> Self:
         """See OpenJudge."""
         return type(self)(overlaid(self.module, changed), self._texts)
@@ -219,6 +247,18 @@ class OpenCheckpointJudge(CheckpointJudge):
     def embedded(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """See OpenJudge."""
         return self._model.embedded(texts)
+
+    @property
+    def embedding(self) -> Any:
+        """See OpenJudge."""
+        return PromptedLocal.of(self._model).embedding
+
+    def logits_under(self, claims: Sequence[str], prefixes: Tensor) -> Tensor:
+        """See OpenJudge."""
+        import torch
+
+        rows = PromptedLocal.of(self._model).logits_under(claims, [self._any] * len(claims), prefixes)
+        return torch.stack([row[0, [self._false, self._true]] for row, _ in rows])
 
     def with_weights(self, changed: Mapping[str, Tensor]) -> Self:
         """See OpenJudge."""

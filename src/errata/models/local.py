@@ -228,16 +228,21 @@ class LocalModel:
         if not texts:
             return []
         with self._lock, self._named_errors():
-            ids = self._codec.prompt_ids(self._codec.texts(texts, wish.system))
-            self._codec.check_room(
-                ids,
-                [0 if self.kind == "classifier" else (wish.max_new_tokens or self._max_new_tokens)] * len(ids),
-            )
-            lengths = [len(row) for row in ids]
-            if self.kind == "classifier":
-                return self._batched(lengths, lambda batch: self._labels([ids[i] for i in batch]))
-            size = 1 if wish.temperature else self.batch_size
-            return self._batched(lengths, lambda batch: self._decode([ids[i] for i in batch], wish), size)
+            return self._answers(self._codec.prompt_ids(self._codec.texts(texts, wish.system)), wish)
+
+    def _answers(self, ids: list[Ids], wish: Options, begins: Sequence[Ids] = ()) -> list[str]:
+        """Answers to prompts of these ids; what an encoder-decoder's decoder reads first, see `_forward`."""
+        new = 0 if self.kind == "classifier" else (wish.max_new_tokens or self._max_new_tokens)
+        self._codec.check_room(ids, [new + len(begins[0] if begins else ())] * len(ids))
+        lengths = [len(row) for row in ids]
+        if self.kind == "classifier":
+            return self._batched(lengths, lambda batch: self._labels([ids[i] for i in batch]))
+        size = 1 if wish.temperature else self.batch_size
+        return self._batched(
+            lengths,
+            lambda batch: self._decode([ids[i] for i in batch], wish, [begins[i] for i in batch] if begins else ()),
+            size,
+        )
 
     def token_log_probs(self, prompts: Sequence[str], targets: Sequence[str]) -> list[NDArray[np.float32]]:
         """Teacher-forced log-probabilities of the whole vocabulary at every target token, end included.
@@ -355,7 +360,7 @@ class LocalModel:
 
         return self._tensor([fill(row, pad) for row in rows]), self._tensor([fill([1] * len(r), 0) for r in rows])
 
-    def _decode(self, prompts: list[Ids], wish: Options) -> list[str]:
+    def _decode(self, prompts: list[Ids], wish: Options, begins: Sequence[Ids] = ()) -> list[str]:
         """Answers of one batch; a causal model goes on at the right end, so it is padded on the left."""
         from transformers import GenerationConfig
 
@@ -366,10 +371,15 @@ class LocalModel:
         settings["do_sample"] = bool(wish.temperature)
         if wish.temperature:
             settings.update(temperature=float(wish.temperature), top_p=wish.top_p, top_k=0)
+        begun: dict[str, Tensor] = {}
+        if begins:  # told that its answers start with the first of them, it puts nothing before
+            settings["decoder_start_token_id"] = begins[0][0]
+            begun["decoder_input_ids"] = self._tensor([[*begin, self._codec.decoder_start()] for begin in begins])
         how = GenerationConfig(**settings)
         with _seeded(wish.seed or 0) if wish.temperature else nullcontext():
-            out = self._module.generate(input_ids=ids, attention_mask=mask, generation_config=how)
-        skip = ids.shape[1] if self.kind == "causal" else 1  # an encoder-decoder's first token only starts it
+            out = self._module.generate(input_ids=ids, attention_mask=mask, generation_config=how, **begun)
+        first = 1 + len(begins[0] if begins else ())  # an encoder-decoder's first token only starts it
+        skip = ids.shape[1] if self.kind == "causal" else first
         rows = [list(takewhile(lambda token: token not in ends, row)) for row in out[:, skip:].tolist()]
         return [wish.cut(self._tokenizer.decode(row, skip_special_tokens=True)) for row in rows]
 
@@ -389,8 +399,11 @@ class LocalModel:
             prompt_ids, target_ids = self._codec.pair_ids(prompts, targets, self._options.system)
             return self._batched([len(a) + len(b) for a, b in zip(prompt_ids, target_ids, strict=True)], run)
 
-    def _forward(self, prompts: list[Ids], targets: list[Ids]) -> list[Tensor]:
-        """Teacher-forced logits of one batch, each (target tokens, vocabulary); row t predicts token t."""
+    def _forward(self, prompts: list[Ids], targets: list[Ids], begins: Sequence[Ids] = ()) -> list[Tensor]:
+        """Teacher-forced logits of one batch, each (target tokens, vocabulary); row t predicts token t.
+
+        An encoder-decoder's decoder reads `begins`, of one length, before the token that starts its answer.
+        """
         pairs = list(zip(prompts, targets, strict=True))
         if self.kind == "classifier":
             return self._class_logits(prompts)
@@ -399,7 +412,10 @@ class LocalModel:
             logits = self._module(input_ids=ids, attention_mask=mask, use_cache=False).logits
             return [row[len(p) - 1 : len(p) - 1 + len(t)] for row, (p, t) in zip(logits, pairs, strict=True)]
         ids, mask = self._padded(prompts)
-        decoder_ids, decoder_mask = self._padded([[self._codec.decoder_start(), *target[:-1]] for target in targets])
+        first, start = begins or [[] for _ in targets], self._codec.decoder_start()
+        decoder_ids, decoder_mask = self._padded(
+            [[*begin, start, *target[:-1]] for begin, target in zip(first, targets, strict=True)]
+        )
         logits = self._module(
             input_ids=ids,
             attention_mask=mask,
@@ -407,7 +423,8 @@ class LocalModel:
             decoder_attention_mask=decoder_mask,
             use_cache=False,
         ).logits
-        return [row[: len(target)] for row, target in zip(logits, targets, strict=True)]
+        skip = len(first[0])
+        return [row[skip : skip + len(target)] for row, target in zip(logits, targets, strict=True)]
 
     def _class_logits(self, prompts: list[Ids]) -> list[Tensor]:
         """Label logits, each (1, labels); without a pad id a model may not find where a padded row ends."""

@@ -120,6 +120,15 @@ PARTS: Mapping[str, Part] = {
         "al., 2021). For comparison with SERAC; fits the base model it was trained for alone.",
         _TABLES,
     ),
+    "seprog": Part(
+        "seprog",
+        "SeProG's network",
+        (),
+        "Selects among edits, tells whether an input is in the scope of any, and writes the prefix of embeddings\n"
+        "under which the frozen base answers then. LoRA adapters on all-MiniLM-L6-v2, cross-attention, and two heads.\n"
+        "For comparison with SERAC; fits the base model it was trained for alone.",
+        _TABLES,
+    ),
     "seq2seq": Part(
         "seq2seq",
         "A seq2seq counterfactual model",
@@ -204,7 +213,7 @@ OWN: Mapping[tuple[str, str], str] = {
     ("counterfactual", "sentiment"): "dialogue",
 }
 """Parts of a problem that have a name of their own."""
-LEARNED = ("mend", "enn", "slag")
+LEARNED = ("mend", "enn", "slag", "seprog")
 """Editors that are trained, each for one problem."""
 KINDS = ("base", "scope", "counterfactual", "seq2seq", *LEARNED)
 """What `errata train` makes."""
@@ -249,6 +258,7 @@ def default_settings(part: str) -> Any:
     from errata.training.properties import PropertySettings
     from errata.training.prose import ProseSettings
     from errata.training.scope import DUAL, EVIDENCE, PAIR
+    from errata.training.seprog import SeprogTraining
     from errata.training.seq2seq import Seq2SeqSettings
     from errata.training.triples import TripleSettings
 
@@ -263,6 +273,7 @@ def default_settings(part: str) -> Any:
         "mend": MendTraining(),
         "enn": EnnTraining(),
         "slag": SlagTraining(),
+        "seprog": SeprogTraining(),
         "chat": ChatSettings(),
         "dialogue": DialogueSettings(),
         "triples": TripleSettings(),
@@ -353,6 +364,7 @@ def _trainer(part: str) -> Callable[[Any, Path, Any], Mapping[str, Any]]:
     from errata.training.properties import train_properties
     from errata.training.prose import train_prose
     from errata.training.scope import train_scope
+    from errata.training.seprog import train_seprog
     from errata.training.seq2seq import train_seq2seq
     from errata.training.triples import train_triples
 
@@ -368,6 +380,7 @@ def _trainer(part: str) -> Callable[[Any, Path, Any], Mapping[str, Any]]:
         "mend": train_editor,
         "enn": train_editor,
         "slag": train_editor,
+        "seprog": train_seprog,
     }
     return own.get(part.partition("-")[0], train_scope)
 
