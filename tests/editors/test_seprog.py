@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import errata
 from errata.edit import Edit
 from errata.editors.catalogue import get_editor
 from errata.editors.seprog import Seprog
@@ -209,7 +210,7 @@ def test_finetune_changes_weights_of_its_own_until_the_edits_are_learnt(base: Lo
 
 def test_saved_and_loaded_it_answers_the_same(base: LocalModel, backbone: Path, tmp_path: Path) -> None:
     edited = made(base, backbone, odds=1.0).edit(PARIS, JAZZ)
-    again = Seprog.from_pretrained(edited.save(tmp_path / "edited"), base)
+    again = errata.load(edited.save(tmp_path / "edited"), model=base)
     assert again.edits == edited.edits and again.settings == edited.settings
     assert again.generate(INPUTS) == edited.generate(INPUTS)
     edited.save_pretrained(tmp_path / "network")

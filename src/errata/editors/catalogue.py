@@ -26,6 +26,8 @@ KINDS: Mapping[str, str] = {
     "ft": "errata.editors.finetune:FineTune",
     "mend": "errata.editors.mend:Mend",
     "enn": "errata.editors.enn:Enn",
+    "slag": "errata.editors.slag:Slag",
+    "seprog": "errata.editors.seprog:Seprog",
 }
 """The class of what each makes; `errata.load` finds it by the name that was saved."""
 

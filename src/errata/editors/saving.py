@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from errata.editors.catalogue import KINDS, kind_of
+from errata.editors.seprog import Seprog
 from errata.editors.serac import Serac
 from errata.editors.weights import WeightEditor
 from errata.errors import ConfigError, ErrataError, ModelError
@@ -24,11 +25,11 @@ from errata.models import Model
 SETTINGS = "errata.json"
 KEYS = ("editor", "model")
 """What the settings file tells of any editor; the rest is its kind's own."""
-FILES = (SETTINGS, "edits.db*", "scope", "counterfactual", "changed.safetensors", "network")
+FILES = (SETTINGS, "edits.db*", "scope", "counterfactual", "changed.safetensors", "edits.safetensors", "network")
 """What a saved editor's folder may hold; nothing else is ever replaced."""
 
 
-def save(editor: Serac | WeightEditor, folder: Path) -> Path:
+def save(editor: Serac | WeightEditor | Seprog, folder: Path) -> Path:
     """Write an editor into a folder.
 
     Args:
@@ -48,7 +49,7 @@ def save(editor: Serac | WeightEditor, folder: Path) -> Path:
     return folder
 
 
-def _check_free(editor: Serac | WeightEditor, folder: Path) -> None:
+def _check_free(editor: Serac | WeightEditor | Seprog, folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise ModelError(f"cannot save the editor in {folder}: it is no folder")
     for entry in folder.iterdir() if folder.is_dir() else ():
@@ -85,9 +86,9 @@ def _replacing(folder: Path) -> Iterator[Path]:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def _named(editor: Serac | WeightEditor) -> dict[str, Any]:
+def _named(editor: Serac | WeightEditor | Seprog) -> dict[str, Any]:
     """The base model: how it is called, and what loads it, None where nothing does."""
-    model = editor.given if isinstance(editor, WeightEditor) else editor.model
+    model = editor.model if isinstance(editor, Serac) else editor.given
     source = getattr(model, "source", None)
     try:
         told = json.loads(json.dumps(dict(source.options))) if source else {}

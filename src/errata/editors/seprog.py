@@ -16,24 +16,27 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from errata.edit import Answer, Decision, Edit, Match
 from errata.editors.finetune import FineTuneSettings, fine_tune
-from errata.editors.weights import editable
+from errata.editors.weights import check_base, editable
 from errata.errors import ConfigError, ModelError, UnsupportedEdit
 from errata.models import Model, check_prompts
 from errata.models.prompted import Prompted, prompted
 from errata.models.prompter import SeprogSettings, new_prompter
+from errata.models.weights import fingerprint
 from errata.settings import apply
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-NETWORK, CONFIG, SETTINGS, VECTORS = "network.safetensors", "config.json", "errata.json", "edits.safetensors"
+NETWORK, CONFIG = "network.safetensors", "config.json"
+FOLDER, VECTORS = "network", "edits.safetensors"
+"""Where a saved editor has its network, and the vectors of its edits."""
 THRESHOLD = 0.5
 """A prefix is written where e(x) is above it (section 3.2)."""
 NEAREST = 3
@@ -62,7 +65,8 @@ class Seprog:
     name = "seprog"
 
     def __init__(self, model: Model, network: Any, settings: SeprogSettings, *, untold: str = "") -> None:
-        self.base, self.settings, self.untold = model, settings, untold
+        self.given = self.base = model
+        self.settings, self.untold = settings, untold
         self.network = network.eval()
         self._prompted: Prompted = prompted(model)
         self._plain: Any = model
@@ -72,12 +76,12 @@ class Seprog:
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, model: Model, *, untold: str = "", variant: str | None = None) -> Self:
-        """The network of a folder that training or `save` left, with the edits that `save` put there.
+        """The network of a folder that training left, without edits.
 
         Args:
             folder: where it is.
             model: the base model that the network was trained for.
-            untold: see the class; where edits were saved, what they were saved with.
+            untold: see the class.
             variant: another ablation than the one it was trained as; None keeps that.
 
         Raises:
@@ -98,7 +102,7 @@ class Seprog:
         if odd := _misfits(network, state):
             raise ModelError(f"the network in {path} was trained for another base than {model.name} ({odd})")
         network.load_state_dict(state, strict=False)
-        return cls(model, network, settings, untold=untold)._loaded(path)
+        return cls(model, network, settings, untold=untold)
 
     def edit(self, *edits: Edit) -> Self:
         """A new editor with these edits in force too; this one stays as it is.
@@ -276,40 +280,42 @@ class Seprog:
             raise ModelError(f"cannot save the network in {path}: {error.strerror or error}") from error
 
     def save(self, folder: str | Path) -> Path:
-        """Write network, settings and edits into a folder, for `from_pretrained`; the base is named, not copied.
+        """Write network, settings and edits into a folder for `errata.load`; the base is named, not copied.
 
         Raises:
-            ModelError: the folder cannot be written.
+            ModelError: the folder cannot be written, or holds something else.
         """
+        from errata.editors.saving import save
+
+        return save(self, Path(folder))
+
+    kept: ClassVar[tuple[str, ...]] = ("base", "untold", "edits")
+    """Keys of what `keep` returns."""
+
+    def keep(self, folder: Path) -> dict[str, Any]:
+        """Write network and vectors into a new folder; returns what else there is to tell, as JSON has it."""
         import torch
         from safetensors.torch import save_file
 
-        path = Path(folder)
-        self.save_pretrained(path)
+        self.save_pretrained(folder / FOLDER)
+        rows = [row for _, row in self._held.values()]
+        save_file({"vectors": torch.stack(rows) if rows else torch.zeros(0)}, folder / VECTORS)
         edits = [{**{key: getattr(edit, key) for key in ("prompt", "target", "id", "space")}, "meta": dict(edit.meta)}
                  for edit in self.edits]  # fmt: skip
-        rows = [row for _, row in self._held.values()]
-        told = {"editor": self.name, "model": self.base.name, "untold": self.untold, "edits": edits}
-        try:
-            save_file({"vectors": torch.stack(rows) if rows else torch.zeros(0)}, path / VECTORS)
-            (path / SETTINGS).write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise ModelError(f"cannot save the editor in {path}: {error.strerror or error}") from error
-        return path
+        return {"base": fingerprint(prompted(self.given).module), "untold": self.untold, "edits": edits}
 
-    def _loaded(self, path: Path) -> Self:
-        """With the edits that were saved in a folder, if any were."""
+    @classmethod
+    def restored(cls, told: Mapping[str, Any], folder: Path, model: Model, runtime: str) -> Self:
+        """The editor that `keep` was asked about; see `WeightEditor.restored`."""
         from safetensors.torch import load_file
 
-        if not (path / SETTINGS).exists():
-            return self
+        check_base(prompted(model), told["base"], f"the editor in {folder} was saved")
+        editor = cls.from_pretrained(folder / FOLDER, model, untold=told["untold"])
         try:
-            told = json.loads((path / SETTINGS).read_text(encoding="utf-8"))
-            rows = load_file(path / VECTORS)["vectors"]
-            edits, self.untold = [Edit(**one) for one in told["edits"]], self.untold or told["untold"]
+            rows = load_file(folder / VECTORS)["vectors"]
         except Exception as error:  # safetensors raises its own errors and OSError
-            raise ModelError(f"cannot read the edits in {path}: {error}") from error
-        return self._with(zip(edits, rows, strict=True))
+            raise ModelError(f"cannot read {folder / VECTORS}: {error}") from error
+        return editor._with(zip([Edit(**one) for one in told["edits"]], rows, strict=True))
 
 
 class Led:
@@ -377,6 +383,6 @@ def seprog(
         ModelError, UnsupportedModel: see `Seprog.from_pretrained`.
     """
     if not str(weights):
-        said = "seprog needs a trained network: `errata train editor seprog qa`, then weights=FOLDER"
+        said = "seprog needs a trained network: `errata train editor seprog PROBLEM`, then weights=FOLDER"
         raise ConfigError(said, key="weights")
     return Seprog.from_pretrained(weights, model, untold=untold, variant=variant)

@@ -26,6 +26,8 @@ from errata.models.weights import fingerprint
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from errata.models.prompted import Prompted
+
 WEIGHTS = "changed.safetensors"
 EVERYWHERE = "the edited weights answer every input; there is no memory and no scope"
 """The reason that a decision of such an editor gives."""
@@ -243,7 +245,7 @@ class WeightEditor:
         return cls(model, untold=told["untold"], **told["settings"])
 
 
-def check_base(model: Editable, known: str, what: str) -> None:
+def check_base(model: Editable | Prompted, known: str, what: str) -> None:
     """Refuse another base model than the one that something was made for.
 
     Args:

@@ -40,7 +40,7 @@ from errata.problems.fever_copy import load_fever_copy
 from errata.problems.leapofthought import load_leapofthought
 from errata.problems.qa import load_qa
 from errata.problems.qa_hard import load_qa_hard
-from errata.problems.sampler import compared, limited
+from errata.problems.sampler import APART, compared, limited
 from errata.problems.sampler import split as in_batches
 from errata.problems.sentiment import load_sentiment
 from errata.problems.triples import load_triples
@@ -61,8 +61,6 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "triples": load_triples,
     "wikipedia": load_wikipedia,
 }
-APART = {"fact_check": "page_group", "sentiment": "topic", "fever_copy": "page", "leapofthought": "subject"}
-"""Of whose edits no two of a batch may share a value of their `meta`, and which."""
 NONE = "none"
 """The scope classifier of an editor that has none."""
 EXACT = "exact, white space around the text aside"

@@ -13,18 +13,21 @@ from pathlib import Path
 
 from errata.errors import ConfigError
 from errata.models.pair import SAID
-from errata.problems.cases import Problem
+from errata.problems.cases import EditCase, Problem
 from errata.problems.fact_check import load_fact_check
+from errata.problems.fever_copy import load_fever_copy
+from errata.problems.leapofthought import load_leapofthought
 from errata.problems.qa import load_qa
-from errata.problems.sampler import batches
+from errata.problems.sampler import APART, compared
 from errata.problems.sentiment import SENTIMENTS, Topic, load_sentiment, read_topics, topic, trained_questions
+from errata.problems.triples import load_triples
+from errata.problems.wikipedia import load_wikipedia
+from errata.problems.zsre_copy import load_zsre_copy
 from errata.training.evidence import EvidenceSources
 from errata.training.groups import Group, Sources
 
 Told = Sequence[tuple[str, str]]
 """Prompts with their answers."""
-PASSES = 2**31
-"""Seeds that a pass over a problem is drawn from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +104,43 @@ def grouped(draw: Callable[[random.Random], Group], untold: str = "") -> Diet:
 
 
 def of_problem(problem: Problem) -> Diet:
-    """A diet of a problem's own cases, as its papers draw batches (`problems.sampler.batches`)."""
+    """A diet of a problem's own cases: no two edits of a batch ask the same or are of one group (`sampler.APART`).
+
+    An input out of scope is as often one that was made for the edit as one of the shared ones, where there are both.
+    """
+    cases = [case for case in problem.cases if case.in_scope and case.edit.target]
+    scopes = {id(case): frozenset(compared(one.text) for one in case.in_scope) for case in cases}
+    key = APART.get(problem.name, "")
+
+    def chosen(count: int, source: random.Random) -> list[EditCase]:
+        kept: list[EditCase] = []
+        asked: set[str] = set()
+        groups: set[str] = set()
+        for case in source.sample(cases, len(cases)):
+            group = case.edit.meta.get(key, "")
+            if asked.isdisjoint(scopes[id(case)]) and group not in groups:
+                kept.append(case)
+                asked |= scopes[id(case)]
+                groups |= {group} - {""}
+            if len(kept) == count:
+                return kept
+        raise ConfigError(f"{problem.name} has no {count} edits that keep apart, only {len(kept)}", key="edits")
 
     def drawn(count: int, source: random.Random) -> Drawn:
-        items = next(batches(problem, count, seed=source.randrange(PASSES), complete=True))
+        batch = chosen(count, source)
+        inside = [source.choice(case.in_scope) for case in batch]
+        taken = frozenset().union(*(scopes[id(case)] for case in batch))
+        outside = []
+        for case in batch:
+            own = [one.text for one in case.out_of_scope if compared(one.text) not in taken]
+            others = [one.text for one in source.sample(problem.shared, min(4, len(problem.shared)))]
+            others = [text for text in others if compared(text) not in taken]
+            pool = own if own and (source.random() < 0.5 or not others) else others
+            outside += [source.choice(pool)] if pool else []
         return Drawn(
-            [(item.edit.prompt, item.edit.target) for item in items],
-            [(item.inside.text, item.inside.answer) for item in items if item.inside],
-            [item.outside.text for item in items],
+            [(case.edit.prompt, case.edit.target) for case in batch],
+            [(one.text, one.answer) for one in inside],
+            outside,
         )
 
     return drawn
@@ -151,14 +183,37 @@ def _questions(problem: str) -> Callable[[Path, int], Diet]:
     return lambda data, seed: grouped(Sources(data, seed=seed, problem=problem).draw)
 
 
+def _split(load: Callable[..., Problem]) -> Callable[[Path, int], Diet]:
+    return lambda data, _: of_problem(load(data, split="train"))
+
+
+SPLIT: Mapping[str, Callable[..., Problem]] = {
+    "zsre_copy": load_zsre_copy,
+    "fever_copy": load_fever_copy,
+    "wikipedia": load_wikipedia,
+    "leapofthought": load_leapofthought,
+    "triples": load_triples,
+}
+"""Problems whose data come in train, dev and test splits: SeProG's."""
 DIETS: Mapping[str, Callable[[Path, int], Diet]] = {
     "qa": _questions("qa"),
     "qa_hard": _questions("qa_hard"),
     "fact_check": _evidence,
     "sentiment": lambda data, _: of_topics(read_topics(data, "train")),
+    **{name: _split(load) for name, load in SPLIT.items()},
 }
 """What is drawn for each problem."""
-BASES: Mapping[str, str] = {"qa": "mini", "qa_hard": "mini", "fact_check": "fc", "sentiment": "chat"}
+BASES: Mapping[str, str] = {
+    "qa": "mini",
+    "qa_hard": "mini",
+    "fact_check": "fc",
+    "sentiment": "chat",
+    "zsre_copy": "mini",
+    "fever_copy": "fc",
+    "wikipedia": "prose",
+    "leapofthought": "lot",
+    "triples": "triples",
+}
 """The base model that editors are trained for."""
 UNTOLD: Mapping[str, str] = {"fact_check": "True"}
 """What an edit without a target teaches, by problem: a piece of evidence is true."""
@@ -167,5 +222,6 @@ DEV: Mapping[str, Callable[..., Problem]] = {
     "qa_hard": load_qa,  # QA-hard's own data has no dev split
     "fact_check": load_fact_check,
     "sentiment": load_sentiment,
+    **SPLIT,
 }
 """What an editor is examined on."""
