@@ -235,7 +235,7 @@ def test_a_network_for_another_width_is_refused(base: LocalModel, backbone: Path
 
 
 def test_what_makes_no_sense_is_refused(base: LocalModel, backbone: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="errata train editor seprog qa"):
+    with pytest.raises(ConfigError, match="errata train editor seprog PROBLEM"):
         get_editor("seprog")(base)
     for wrong in ({"variant": "no_scope"}, {"reads": "tokens"}, {"prefix": 33}, {"width": 0}):
         with pytest.raises(ConfigError):
