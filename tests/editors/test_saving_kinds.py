@@ -215,7 +215,7 @@ def broken(place: Path, file: str) -> None:
         ("ft", saving.SETTINGS, "holds no saved editor"),
         ("mend", f"network/{NETWORK}", "holds no trained mend network"),
         ("enn", f"network/{CONFIG}", "holds no trained enn network"),
-        ("lookup", "edits.db", ""),
+        ("lookup", "edits.db", "edits.db"),
     ],
 )
 @pytest.mark.parametrize("gone", [True, False], ids=["gone", "cut"])

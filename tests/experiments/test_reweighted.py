@@ -82,7 +82,7 @@ def test_what_makes_no_sense_is_refused(base: LocalModel, tmp_path: Path) -> Non
         evaluate_problem(PROBLEM, editor="ft", model=base, counterfactual="reader", rows=rows)
     talk = Edit(prompt="Topic: jazz Sentiment: Positive", id="talk")
     case = EditCase(talk, (Labelled("jazz", "", "opinion"),), (), Replies(("hello",), ("world",)))
-    with pytest.raises(UnsupportedEdit, match="edit talk has no target, and ft has nothing else to teach"):
+    with pytest.raises(UnsupportedEdit, match="ft does not apply to talk: its edits say in what manner"):
         evaluate_problem(
             Problem(name="talk", split="test", cases=(case,), data_hash=""), editor="ft", model=base, rows=rows
         )

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -23,45 +22,11 @@ from errata.problems.qa_hard import DRAWN, NEIGHBOURS, SKIPPED, TOP, load_qa_har
 from errata.problems.sampler import compared, split
 from errata.training.texts import TRUE_FALSE
 from overlap import OverlapScope
+from tiny_hard import COUNT, EVAL, hard_data, record
 
 real = pytest.mark.skipif(not os.environ.get(DATA), reason=f"{DATA} is not set: the public data is not at hand")
 
 PREFIXES = tuple(prefix for one in TRUE_FALSE for prefix in (one, one.lower()))
-COUNT = 400
-
-
-def record(subject: str, src: str, rephrase: str, alt: str, pred: str, *answers: str) -> dict[str, Any]:
-    return {"subject": subject, "src": src, "rephrase": rephrase, "alt": alt, "pred": pred, "answers": list(answers)}
-
-
-EVAL = [
-    record("Alpha", "Who directed Alpha?", "Alpha was directed by whom?", "Ann Lee", "Bo Ek", "Cy Fox"),
-    record("Alpha", "Who directed Alpha?", "Who made Alpha?", "Dee Hall", "Bo Ek", "Cy Fox"),
-    record("Beta", "What gender is Beta?", "Which gender has Beta?", "female", "female", "female"),
-    record("Gamma", "Tell me about Gamma.", "And Gamma?", "a mill", "a ford"),
-    record("Delta", "Whom is Delta named after?", "Delta has whose name?", "Eli Gray", "Flo Hill"),
-    record("Eta", "Whom is Eta named after?", "Eta has whose name?", "Eli Gray", "Flo Hill"),
-]
-
-
-def hard_data(folder: Path) -> Path:
-    """Five edits, two of which would have one inverse question, and 400 train questions of two relations."""
-    cloze = [{"prompt": "The genre of Alpha is", "ground_truth": ["x"]}]
-    train = [{"input": f"Who directed Film{n}?", "answer": f"Bo{n}"} for n in range(COUNT // 2)]
-    train += [{"input": f"Which city is Town{n} near?", "answer": f"Oslo{n}"} for n in range(COUNT // 2)]
-    asked = [{"question": "when did the moon fall"}, {"question": "who directed the choir"}]
-    knowedit = [{"subject": "Alpha", "prompt": "Who directed Alpha?", "locality": {"Relation_Specificity": cloze}}]
-    for name, rows in {
-        "zsre/mend_eval.json": EVAL,
-        "zsre/knowedit_test.json": knowedit,
-        "zsre/train_qa.jsonl": train,
-        "nq_open/dev.jsonl": asked,
-    }.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        text = "\n".join(map(json.dumps, rows)) if name.endswith("l") else json.dumps(rows)
-        path.write_text(text + "\n", encoding="utf-8")
-    return folder
 
 
 def encode(texts: Sequence[str]) -> NDArray[np.float32]:

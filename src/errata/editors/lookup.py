@@ -15,7 +15,7 @@ from errata.counterfactual.verbatim import Verbatim
 from errata.editors.serac import Serac
 from errata.errors import ConfigError
 from errata.models import Model
-from errata.scope.hidden import HiddenScope, Seen
+from errata.scope.hidden import HiddenScope, Seen, check_seen
 
 
 def lookup(model: Model, *, radius: float | None = None, untold: str = "", **options: Any) -> Serac:
@@ -31,6 +31,7 @@ def lookup(model: Model, *, radius: float | None = None, untold: str = "", **opt
         ConfigError: no radius is given.
         UnsupportedModel: the model shows no hidden states.
     """
+    check_seen(model)
     if radius is None:
         raise ConfigError(f"no radius is known for {model.name}; tune one on dev data and give it", key="radius")
     return Serac(model, scope=HiddenScope(model, radius), counterfactual=Verbatim(untold), **options)  # type: ignore[arg-type]

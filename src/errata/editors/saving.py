@@ -121,7 +121,7 @@ def load(folder: str | Path, *, model: Model | str | None = None, runtime: str =
     folder = Path(folder)
     told = _read(folder)
     where = str(folder / SETTINGS)
-    if "editor" in told and told["editor"] not in KINDS:
+    if "editor" in told and str(told["editor"]) not in KINDS:
         raise ConfigError(
             f"unknown editor {told['editor']!r}", where=where, key=str(told["editor"]), accepted=tuple(KINDS)
         )

@@ -26,6 +26,7 @@ from errata.errors import ConfigError
 from errata.experiments import likelihood, moved
 from errata.experiments.asking import Asker, Progress
 from errata.experiments.forcing import Forcing
+from errata.experiments.pairs import check_pair
 from errata.experiments.presets import MINI, preset_model
 from errata.experiments.reweighted import Reasked, Reasker
 from errata.experiments.rows import RowFile, commit
@@ -221,6 +222,7 @@ def evaluate_problem(
         _sample(_load(problem, split, data, one, k), k, limit, batches, one) for one in range(seed, seed + seeds)
     )
     first = next(samples)  # before a network is loaded: the wishes may be wrong
+    check_pair(editor, first.whole, model or preset, settings or {})
     base = preset_model(preset, first.whole.name) if model is None else model
     subject = make_subject(
         editor, first.whole.name, base, scope=scope, counterfactual=counterfactual, runtime=runtime,
@@ -228,6 +230,7 @@ def evaluate_problem(
     )  # fmt: skip
     try:
         asker = _asker(subject, first.whole, components)
+        _check_edits(subject, first)
         asked = {"runtime": runtime, "preset": preset if model is None else None, "edits": edits, "limit": limit,
                  "seeds": seeds, "components": components,
                  **({} if batches is None else {"batches_asked": batches})}  # fmt: skip
@@ -309,7 +312,6 @@ def _asker(subject: Subject, problem: Problem, components: bool) -> Asker | Reas
     Raises:
         ConfigError: either part's accuracy is wanted of an editor that has no parts.
         UnsupportedModel: the problem scores likelihoods, and a part tells none.
-        UnsupportedEdit: it does, and the editor can learn nothing of its edits.
     """
     if isinstance(subject, Serac):
         if likelihood.by_likelihood(problem):
@@ -317,19 +319,22 @@ def _asker(subject: Subject, problem: Problem, components: bool) -> Asker | Reas
         return Asker(Forcing(subject.model, subject.counterfactual), components=components)
     if components:
         raise ConfigError(f"{subject.name} has no scope classifier and no counterfactual model", key="components")
-    if likelihood.by_likelihood(problem):
-        subject.check(problem.cases[0].edit)
-        if isinstance(subject, WeightEditor):
-            moved.check(subject)
+    if likelihood.by_likelihood(problem) and isinstance(subject, WeightEditor):
+        moved.check(subject)
     return Reasker(subject)
+
+
+def _check_edits(subject: Subject, sample: _Sample) -> None:
+    """Refuse edits that the editor can make nothing of (raises UnsupportedEdit), before anything is asked."""
+    for part in sample.parts:
+        for case in part.cases:
+            (subject.counterfactual if isinstance(subject, Serac) else subject).check(case.edit)
 
 
 def _asked(subject: Subject, samples: Iterable[_Sample], asker: Asker | Reasker, progress: Progress) -> Iterator[Row]:
     """Every input of every batch of every seed, answered by an editor that has the batch's edits."""
     for sample in samples:
-        for part in sample.parts:
-            for case in part.cases:
-                (subject.counterfactual if isinstance(subject, Serac) else subject).check(case.edit)
+        _check_edits(subject, sample)
         asker.begin(sample.seed, sample.parts, progress)
         if isinstance(asker, Reasker):
             for number, part in enumerate(sample.parts):

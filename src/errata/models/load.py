@@ -29,7 +29,7 @@ TALK: Mapping[str, Any] = {"max_new_tokens": 48, "batch_size": 64, "dtype": "flo
 """Replies are longer than answers; the weights are kept in float16, too coarse for likelihoods."""
 
 
-def load_model(name: str, **options: Any) -> Model:
+def load_model(name: str, /, **options: Any) -> Model:
     """The base model a name means.
 
     Args:

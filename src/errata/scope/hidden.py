@@ -31,6 +31,17 @@ class Seen(Protocol):
         ...
 
 
+def check_seen(model: object) -> None:
+    """Refuse a model that shows no hidden states.
+
+    Raises:
+        UnsupportedModel: it is a remote one.
+    """
+    if not hasattr(model, "vectors"):
+        name = getattr(model, "name", type(model).__name__)
+        raise UnsupportedModel(f"{name} shows no hidden states, which look-up compares; take a local model")
+
+
 class HiddenScope:
     """In scope of an edit is what lies within a radius of it, among the base model's mean last hidden states.
 
@@ -50,9 +61,7 @@ class HiddenScope:
     def __init__(self, model: Seen, radius: float) -> None:
         if not radius > 0 or not math.isfinite(radius):
             raise ConfigError(f"radius must be a number above 0, not {radius!r}", key="radius")
-        if not hasattr(model, "vectors"):
-            name = getattr(model, "name", type(model).__name__)
-            raise UnsupportedModel(f"{name} shows no hidden states, which look-up compares; take a local model")
+        check_seen(model)
         self.model, self.radius = model, float(radius)
         probe = model.vectors(["What does this look like?"])
         self.dimension = int(probe.shape[1])
