@@ -23,9 +23,7 @@ def fever_data(folder: Path, rows: Sequence[dict[str, Any]], *, elsewhere: Seque
     write(folder / "fever" / "dev.jsonl", rows)
     first = [{"claim": text, "label": "SUPPORTS", "evidence_sentence": "e"} for text in (*elsewhere, "Unused.")]
     write(folder / "fever_symmetric" / "v01_generated.jsonl", first)
-    write(
-        folder / "fever_symmetric" / "v02_dev.jsonl", [{"claim": "Unused.", "label": "SUPPORTS", "evidence": "e"}]
-    )
+    write(folder / "fever_symmetric" / "v02_dev.jsonl", [{"claim": "Unused.", "label": "SUPPORTS", "evidence": "e"}])
     return folder
 
 
