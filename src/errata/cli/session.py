@@ -201,7 +201,7 @@ _PARTS = (
     click.option("--scope", type=click.Choice(SCOPES), default="cascade", show_default=True,
                  help="The scope classifier."),
     click.option("--counterfactual", default="reader", show_default=True, metavar="NAME",
-                 help="What answers in scope: reader, retell, verbatim, verifier, or a seq2seq model's folder or hub id."),
+                 help="What answers in scope: reader, retell, verbatim, verifier, or a seq2seq model's folder or id."),
     click.option("--runtime", type=click.Choice(RUNTIMES), default="auto", show_default=True,
                  help="What runs the trained parts."),
 )  # fmt: skip

@@ -56,7 +56,7 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "fever_copy": load_fever_copy,
     "leapofthought": load_leapofthought,
 }
-APART = {"fact_check": "page_group", "sentiment": "topic", "fever_copy": "page", "leapofthought": "subject"}
+APART = {"fact_check": "page_group", "sentiment": "topic", "fever_copy": "page"}
 """Of whose edits no two of a batch may share a value of their `meta`, and which."""
 NONE = "none"
 """The scope classifier of an editor that has none."""
