@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from errata.counterfactual.verbatim import Verbatim
 from errata.edit import Answer, Edit, Match, Terms
 from errata.editors.serac import Serac, decision, make_counterfactual, make_scope, wrap
 from errata.errors import ConfigError, ConflictError, EditError, ErrataError, ModelError, UnsupportedEdit
@@ -212,6 +213,7 @@ def test_bad_settings(options: dict[str, Any]) -> None:
 
 
 def test_parts_by_name() -> None:
+    assert make_counterfactual("verbatim") == Verbatim()
     with pytest.raises(ConfigError, match="cascade"):
         make_scope("cascad")
     with pytest.raises(ModelError):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from errata.edit import Edit
 from errata.errors import ConfigError
 from errata.experiments.evaluate import KEYS, Report, evaluate_problem
 from errata.experiments.rows import commit, read_rows
+from errata.experiments.scoring import Row, scores
 from errata.models.echo import EchoModel
 from errata.problems.cases import DATA, EditCase, Labelled, Problem, Unlabelled
 from overlap import OverlapScope, SaysTarget, tiny_data
@@ -68,6 +70,45 @@ def test_the_figures_by_hand(tmp_path: Path) -> None:
     assert kinds["rephrase"]["right_edit"] == pytest.approx(2 / 3)
     assert report.details["scope"]["recall"] == pytest.approx(2 / 3)
     assert report.details["scope"]["precision"] == pytest.approx(2 / 5)
+
+
+def test_the_drawdown_against_labels_has_the_bases_errors_in_it(tmp_path: Path) -> None:
+    """Four have labels, one of them apart. Of the three the base is wrong on "gamma"; the edit fires on "gamma", whose
+    answer becomes right, and on "the beta", which becomes wrong: 1 of 3 both times, by different inputs."""
+    labels = {
+        "who directed gamma": "Ann Lee",
+        "who directed the beta": "who directed the beta",
+        "how far is the moon": "how far is the moon",
+        "alpha belong to family": "Moths",
+    }
+    cases = tuple(
+        replace(case, out_of_scope=tuple(replace(one, answer=labels.get(one.text, "")) for one in case.out_of_scope))
+        for case in PROBLEM.cases
+    )
+    shared = tuple(replace(one, answer=labels[one.text]) for one in PROBLEM.shared)
+    report = evaluated(replace(PROBLEM, cases=cases, shared=shared), tmp_path)
+    assert (report.n_label, report.dd_label, report.base_error) == (3, pytest.approx(1 / 3), pytest.approx(1 / 3))
+    assert report.dd_label_ci is not None and report.dd_label_ci[0] <= 1 / 3 <= report.dd_label_ci[1]
+    assert (report.n_out, report.dd) == (4, pytest.approx(3 / 4)), "against the base's own answers"
+    assert report.by_kind["other_subject"]["base_error"] == 0.5 == report.by_kind["other_subject"]["dd_label"]
+    assert report.by_kind["same_subject_cloze"]["dd_label"] == 1.0
+    assert "dd_label" not in report.by_kind["same_subject"]
+    _, rows = read_rows(tmp_path / "rows.jsonl")
+    moon = next(row for row in rows if row["input"] == "how far is the moon")
+    assert (moon["label"], moon["expected"], moon["answer"]) == ("how far is the moon",) * 3, "asked though none fired"
+
+
+def test_without_labels_there_is_no_such_figure(tmp_path: Path) -> None:
+    report = evaluated(PROBLEM, tmp_path)
+    assert (report.n_label, report.dd_label, report.dd_label_ci, report.base_error) == (0, None, None, None)
+
+
+def test_rows_of_before_there_were_labels_are_still_read() -> None:
+    old = {"side": "out", "kind": "nq", "hard": False, "input": "a", "expected": None, "answer": None, "edit": None,
+           "matched": None, "score": None, "nearest": None, "right": True, "batch": 0, "seed": 0, "forced": None,
+           "given": None}  # fmt: skip
+    assert Row(**old).label is None
+    assert scores([Row(**old)], PROBLEM, 0, "")["dd"] == 0.0
 
 
 def test_the_json_has_exactly_the_keys(tmp_path: Path) -> None:

@@ -47,6 +47,10 @@ def test_a_part_whose_kind_must_be_said(tmp_path: Path, monkeypatch: pytest.Monk
     folder = part(tmp_path / "verifier" / "model")
     assert find("verifier", tmp_path).place == f"verifier:{folder}"
     assert open_counterfactual(find("verifier", tmp_path)) == f"verifier:{folder}"
+    assert find("lot", tmp_path).missing.endswith("run `errata train base leapofthought --out runs/lot`")
+    known = part(tmp_path / "lot" / "model")
+    assert find("lot", tmp_path).place == f"fc:{known}"
+    assert open_counterfactual(find("verbatim", tmp_path)) == "verbatim"
 
 
 @pytest.mark.parametrize(("name", "problem"), [("triples", "triples"), ("prose", "wikipedia")])

@@ -29,7 +29,7 @@ PROBLEM = Problem(
         EditCase(PARIS, (Labelled(PARIS.prompt, "astana", "rephrase"),), (Unlabelled("paris", "same_subject", True),)),
         EditCase(JAZZ, (Labelled(JAZZ.prompt, "jazz", "rephrase"),)),
     ),
-    shared=(Unlabelled("hello world", "nq"),),
+    shared=(Unlabelled("hello world", "nq", answer="hello"),),
     data_hash="abc",
 )
 
@@ -50,6 +50,11 @@ def test_the_figures_and_rows(base: LocalModel, edits: int | str, tmp_path: Path
     _, found = read_rows(rows)
     outside = [row for row in found if row["side"] == "out"]
     assert [row["expected"] for row in outside] == [base.generate([row["input"]])[0] for row in outside]
+    assert [row["label"] for row in outside] == [None, "hello"] or edits == 1
+    labelled = [row for row in outside if row["label"]]
+    assert report.n_label == len(labelled) == 1
+    assert report.dd_label == float(labelled[0]["answer"] != "hello")
+    assert report.base_error == float(labelled[0]["expected"] != "hello")
     changed = [row["answer"] != row["expected"] for row in outside]
     assert report.dd == sum(changed) / 2 and [not row["right"] for row in outside] == changed
 

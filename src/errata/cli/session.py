@@ -197,11 +197,11 @@ _PART_NAMES = ("model", "scope", "counterfactual", "runtime")
 _JSON = (click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs."),)
 _PARTS = (
     click.option("--model", envvar="ERRATA_MODEL", default="mini", show_default=True, metavar="NAME",
-                 help="The base model (or ERRATA_MODEL): mini, fc, echo, a folder, a hub id, an http(s) URL."),
+                 help="The base model (or ERRATA_MODEL): mini, fc, lot, echo, a folder, a hub id, an http(s) URL."),
     click.option("--scope", type=click.Choice(SCOPES), default="cascade", show_default=True,
                  help="The scope classifier."),
     click.option("--counterfactual", default="reader", show_default=True, metavar="NAME",
-                 help="What answers in scope: reader, retell, verifier, or the folder or hub id of a seq2seq model."),
+                 help="What answers in scope: reader, retell, verbatim, verifier, or a seq2seq model's folder or id."),
     click.option("--runtime", type=click.Choice(RUNTIMES), default="auto", show_default=True,
                  help="What runs the trained parts."),
 )  # fmt: skip

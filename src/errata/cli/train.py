@@ -117,7 +117,7 @@ def evaluate_verb(
         return
     flat = {name: value for name, value in figures.items() if not isinstance(value, dict)}
     _figures({name: value for name, value in flat.items() if value is not None})
-    told = ("n", "es", "dd", *(("dd_label", "base_error") if figures["n_label"] else ()))
+    told = ("n", "es", "dd", *(("dd_label", "base_error") if figures.get("n_label") else ()))
     table(("kind", *told), [(name, *(kind.get(key) for key in told)) for name, kind in figures["by_kind"].items()])
     if components:
         parts = [

@@ -41,7 +41,8 @@ def check_pair(editor: str, problem: Problem, base: Model | str, settings: Mappi
     if editor in LABELLED and by_likelihood(problem):
         raise UnsupportedEdit(
             f"{editor} does not apply to {problem.name}: its edits say in what manner to speak of a topic, and give no"
-            " answer to learn or to keep (SERAC, section 5.1, leaves them out); take serac, retrieve_prompt or an editor trained for it"
+            " answer to learn or to keep (SERAC, section 5.1, leaves them out); take serac, retrieve_prompt, mend or"
+            " enn"
         )
     weights = issubclass(kind, WeightEditor)
     if (weights or editor in ("lookup", "seprog")) and isinstance(base, str) and URL.match(base):

@@ -36,7 +36,7 @@ SMALL = {
     "sentiment": Parts("chat", "cascade", "dialogue", 5),
     "zsre_copy": Parts("mini", "cascade", "reader", 10),
     "fever_copy": Parts("fc", "cascade", "verbatim", 10),
-    "leapofthought": Parts("lot", "cascade", "verbatim", 10),
+    "leapofthought": Parts("lot", "cascade", "verifier", 10),
     "triples": Parts("triples", "cascade", "reader", 10),
     "wikipedia": Parts("prose", "cascade", "verbatim", 10),
 }

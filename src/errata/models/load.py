@@ -57,11 +57,11 @@ def load_model(name: str, /, **options: Any) -> Model:
         from errata.models.remote import RemoteModel
 
         return _call(RemoteModel, name, options, name)
-    if name == "lot":
-        return load_model(f"{CLAIMS}{_left(name)}", **{"name": "lot", **options})
-    if name == "fc" or name.startswith(CLAIMS):
+    if name in ("fc", "lot") or name.startswith(CLAIMS):
         from errata.models.classifier import ClaimClassifier
 
+        if name == "lot":
+            return _call(ClaimClassifier.from_pretrained, name, {"name": "lot", **options}, _left(name))
         return _call(ClaimClassifier.from_pretrained, name, options, name.removeprefix(CLAIMS))
     from errata.models.local import LocalModel
 

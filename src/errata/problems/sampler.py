@@ -18,7 +18,7 @@ from errata.errors import ConfigError
 from errata.problems.cases import EditCase, Labelled, Problem, Unlabelled
 from errata.problems.held_out import normalise
 
-APART = {"fact_check": "page_group", "sentiment": "topic", "fever_copy": "page", "leapofthought": "subject"}
+APART = {"fact_check": "page_group", "sentiment": "topic", "fever_copy": "page"}
 """Of whose edits no two of a batch may share a value of their `meta`, and which."""
 OTHER_EDIT = "other_edit"
 """The kind of an out-of-scope input that is in the scope of an edit of another batch."""
