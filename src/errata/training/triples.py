@@ -31,13 +31,13 @@ class TripleSettings:
     """Questions of each kind asked when training has ended; 0 asks all."""
     loop: LoopSettings = field(
         default_factory=lambda: LoopSettings(
-            steps=700,
+            steps=600,
             batch=64,
             optimizer="adafactor",
             lr=2e-2,
             warmup=100,
             precision="bf16",
-            evaluate_every=350,
+            evaluate_every=300,
             save_every=50,
         )
     )
