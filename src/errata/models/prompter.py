@@ -118,6 +118,8 @@ def new_prompter(base: Prompted, settings: SeprogSettings, *, fresh: bool = True
     class Prompter(torch.nn.Module):
         """See `new_prompter`."""
 
+        size: Tensor
+
         def __init__(self) -> None:
             super().__init__()
             width = settings.width
@@ -155,8 +157,8 @@ def new_prompter(base: Prompted, settings: SeprogSettings, *, fresh: bool = True
             """
             parts = [even(self._run(self._texts.edits(edits)))]
             if settings.spells:
-                said = spelt(base, [target for _, target in edits], settings.spells) / self.size.cpu()
-                parts.append(said.flatten(1).to(parts[0].device))
+                said = spelt(base, [target for _, target in edits], settings.spells).flatten(1)
+                parts.append(said.to(parts[0].device) / self.size)
             return even(self.last(torch.cat(parts, -1)))
 
         def look(self, inputs: Sequence[str]) -> Tensor:
