@@ -89,20 +89,21 @@ def test_the_network_by_hand(base: LocalModel, backbone: Path, options: dict[str
 
 
 def test_an_edits_vector_by_hand(base: LocalModel, backbone: Path) -> None:
-    """A linear layer over the mean of all states, and the states of the target's first two tokens or zeros."""
+    """A linear layer over the encoder's mean and the base's embeddings of the target's first two tokens, or zeros."""
     network = made(base, backbone, spells=2).network
-    told = [("paris ?", "x"), ("what is the capital", "a b c"), ("of", "")]
+    told = [("paris ?", "jazz"), ("what is the capital", "hello jazz world"), ("of", "")]
+    weight = prompted(base).embedding.weight
     with torch.no_grad():
         found = network.encode(told)
         for row, (prompt, target) in zip(found, told, strict=True):
             tokens = network._texts.edits([(prompt, target)])
-            [states] = network.encoder.encoder(
+            states = network.encoder.encoder(
                 input_ids=torch.from_numpy(tokens.ids), attention_mask=torch.from_numpy(tokens.mask)
             ).last_hidden_state
-            first = 2 + len(network._texts.tokenizer.encode(prompt, add_special_tokens=False).ids)
-            said = states[first:-1][:2]  # between the two closing tokens
-            parts = evened(torch.cat([states.mean(0, keepdim=True), said])).flatten()
-            parts = torch.nn.functional.pad(parts, (0, 3 * 32 - len(parts)))
+            said = torch.zeros(2, 32)
+            ids = base.tokenizer.convert_tokens_to_ids(target.split())[:2]
+            said[: len(ids)] = weight[ids] / weight.square().mean().sqrt()
+            parts = torch.cat([evened(states.mean(1))[0], said.flatten()])
             torch.testing.assert_close(row, evened(network.last(parts)[None])[0], atol=1e-4, rtol=1e-3)
 
 

@@ -13,7 +13,7 @@ from errata.models.echo import EchoModel
 from errata.models.judges import OpenNetworkJudge, new_claim_network
 from errata.models.local import LocalModel
 from errata.models.network import NetworkConfig
-from errata.models.prompted import PromptedLocal, numbered, prompted, virtual_tokens
+from errata.models.prompted import PromptedLocal, numbered, prompted, spelt, virtual_tokens
 from errata.models.text import Texts
 from tiny import tiny_bart, tiny_bert_classifier, tiny_blenderbot, tiny_gpt2, tiny_llama, tiny_t5
 from tiny_encoder import tiny_backbone
@@ -137,6 +137,19 @@ def test_the_layer_is_as_it_was_and_gradients_reach_the_vectors(tmp_path: Path) 
     assert base.generate(PROMPTS) == before[0]
     for now, then in zip(base.token_log_probs(PROMPTS, TARGETS), before[1], strict=True):
         np.testing.assert_array_equal(now, then)
+
+
+def test_answers_are_spelt_with_the_models_own_embeddings(claims: ClaimClassifier, tmp_path: Path) -> None:
+    model = prompted(local(tiny_t5, tmp_path))
+    found = spelt(model, ["astana jazz paris", "jazz", ""], 2)
+    words = model.tokenizer.convert_tokens_to_ids(["astana", "jazz"])  # type: ignore[attr-defined]
+    weight = model.embedding.weight.detach()
+    torch.testing.assert_close(found[0], weight[words])
+    torch.testing.assert_close(found[1], torch.stack([weight[words[1]], torch.zeros(32)]))
+    assert not found[2].any()
+    own = prompted(claims)
+    [ids] = own.token_ids(["paris"])
+    torch.testing.assert_close(spelt(own, ["paris"], 1)[0, 0], own.embedding.weight.detach()[ids[0]])
 
 
 def test_virtual_tokens_by_hand() -> None:

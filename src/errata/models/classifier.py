@@ -185,6 +185,10 @@ class OpenClaims(ClaimClassifier):
         """The layer that embeds a claim's tokens, beside which prefixes stand."""
         return self._judge.embedding
 
+    def token_ids(self, targets: Sequence[str]) -> list[list[int]]:
+        """The ids of verdicts in the classifier's own vocabulary, without special tokens."""
+        return self._judge.token_ids(targets)
+
     def logits_under(
         self, prompts: Sequence[str], targets: Sequence[str], prefixes: Tensor
     ) -> list[tuple[Tensor, Tensor]]:

@@ -69,6 +69,10 @@ class OpenJudge(Judge, Protocol):
         """The layer that embeds a claim's tokens."""
         ...
 
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of texts, without special tokens."""
+        ...
+
     def logits_under(self, claims: Sequence[str], prefixes: Tensor) -> Tensor:
         """`logits` with prefixes of embeddings, shape (n, p, d), after each claim's first token."""
         ...
@@ -166,6 +170,10 @@ class OpenNetworkJudge:
         """See OpenJudge."""
         return self.module.text.encoder.get_input_embeddings()
 
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """See OpenJudge."""
+        return [code.ids for code in self._texts.tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+
     def logits_under(self, claims: Sequence[str], prefixes: Tensor) -> Tensor:
         """See OpenJudge."""
         import torch
@@ -252,6 +260,10 @@ class OpenCheckpointJudge(CheckpointJudge):
     def embedding(self) -> Any:
         """See OpenJudge."""
         return PromptedLocal.of(self._model).embedding
+
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """See OpenJudge."""
+        return PromptedLocal.of(self._model).token_ids(texts)
 
     def logits_under(self, claims: Sequence[str], prefixes: Tensor) -> Tensor:
         """See OpenJudge."""

@@ -42,6 +42,10 @@ class Prompted(Model, Protocol):
         """The embedding layer that a prefix stands beside: its weight's shape is (vocabulary, d)."""
         ...
 
+    def token_ids(self, targets: Sequence[str]) -> list[Ids]:
+        """The ids of answers, without special tokens."""
+        ...
+
     def vectors(self, prompts: Sequence[str]) -> NDArray[np.float32]:
         """What it makes of prompts without a prefix, shape (n, width)."""
         ...
@@ -122,6 +126,17 @@ def numbered(first: int, prefixes: Tensor) -> list[Ids]:
     return [list(range(first + at * length, first + (at + 1) * length)) for at in range(count)]
 
 
+def spelt(base: Prompted, targets: Sequence[str], count: int) -> Tensor:
+    """The base's own embeddings of the first so many tokens of answers, shape (n, count, d); zeros after their end."""
+    import torch
+
+    weight = base.embedding.weight.detach()
+    found = torch.zeros(len(targets), count, weight.shape[1])
+    for row, ids in zip(found, base.token_ids(targets), strict=True):
+        row[: len(ids)] = weight[ids[:count]].float().cpu()
+    return found
+
+
 class PromptedLocal(LocalModel):
     """A transformers model that reads prefixes (implements `Prompted`)."""
 
@@ -137,6 +152,10 @@ class PromptedLocal(LocalModel):
         """See Prompted."""
         reader = self.module.get_decoder() if self.kind == "seq2seq" else self.module
         return reader.get_input_embeddings()
+
+    def token_ids(self, targets: Sequence[str]) -> list[Ids]:
+        """See Prompted."""
+        return [list(row) for row in self.tokenizer(text_target=list(targets), add_special_tokens=False)["input_ids"]]
 
     def logits_under(
         self, prompts: Sequence[str], targets: Sequence[str], prefixes: Tensor

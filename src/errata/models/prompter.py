@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from errata.errors import ConfigError
 from errata.models.backbone import MINILM, find_backbone
 from errata.models.network import NetworkConfig, load_weights, new_network
-from errata.models.prompted import Prompted
+from errata.models.prompted import Prompted, spelt
 from errata.models.saving import resolve
 from errata.models.text import Texts, Tokens
 
@@ -41,7 +41,7 @@ class SeprogSettings:
     max_length: int = 72
     """Tokens kept of an edit's prompt and target."""
     spells: int = 6
-    """Tokens of an edit's target whose states are put into its vector one by one; 0 leaves it at their mean."""
+    """Tokens of an edit's target whose embeddings, the base's own, are put into its vector one by one; 0 for none."""
     width: int = 768
     """Units of every layer, and of an edit's vector."""
     prefix: int = 16
@@ -118,6 +118,8 @@ def new_prompter(base: Prompted, settings: SeprogSettings, *, fresh: bool = True
     class Prompter(torch.nn.Module):
         """See `new_prompter`."""
 
+        size: Tensor
+
         def __init__(self) -> None:
             super().__init__()
             width = settings.width
@@ -132,7 +134,8 @@ def new_prompter(base: Prompted, settings: SeprogSettings, *, fresh: bool = True
             self._texts = Texts(find_backbone(settings.backbone), max_length=settings.max_length)
             seen = self.encoder.width if settings.reads == "encoder" else base.vectors(["?"]).shape[1]
             vocabulary = base.embedding.weight
-            self.last = torch.nn.Linear(self.encoder.width * (1 + settings.spells), width)
+            spelt_size = settings.spells * vocabulary.shape[1]
+            self.last = torch.nn.Linear(self.encoder.width + spelt_size, width)
             self.attend = torch.nn.Linear(seen, width, bias=False)
             if settings.reads == "encoder":  # one and the same space from the start
                 self.attend.load_state_dict({"weight": self.last.weight[:, : self.encoder.width]})
@@ -150,32 +153,25 @@ def new_prompter(base: Prompted, settings: SeprogSettings, *, fresh: bool = True
         def encode(self, edits: Sequence[tuple[str, str]]) -> Tensor:
             """E_edit(z_e) of each (prompt, target), shape (k, width) (Equation 1).
 
-            A linear layer over the mean of the encoder's states and over those of the target's first tokens.
+            A linear layer over the mean of the encoder's states and the base's embeddings of the target's first tokens.
             """
-            tokens = self._texts.edits(edits)
-            states, mean = self._run(tokens)
-            begins = torch.from_numpy((tokens.ids == self._texts.sep).argmax(1) + 1)  # after the prompt's end
-            lasts = torch.from_numpy(tokens.mask.sum(1) - 1)  # the closing token is no word of the target's
-            parts = [even(mean)]
-            for at in range(settings.spells):
-                place = (begins + at).clamp(max=states.shape[1] - 1).to(states.device)
-                there = (begins + at < lasts).to(states)[:, None]
-                parts.append(even(states[torch.arange(len(place)), place]) * there)
+            parts = [even(self._run(self._texts.edits(edits)))]
+            if settings.spells:
+                said = spelt(base, [target for _, target in edits], settings.spells).flatten(1)
+                parts.append(said.to(parts[0].device) / self.size)
             return even(self.last(torch.cat(parts, -1)))
 
         def look(self, inputs: Sequence[str]) -> Tensor:
             """b(x) of each input, shape (n, seen); without gradients where the base reads."""
             if settings.reads == "encoder":
-                return self._run(self._texts.singles(inputs))[1]
+                return self._run(self._texts.singles(inputs))
             return torch.from_numpy(base.vectors(inputs)).to(self.last.weight.device)
 
-        def _run(self, tokens: Tokens) -> tuple[Tensor, Tensor]:
-            """The encoder's last states, and their mean without padding."""
+        def _run(self, tokens: Tokens) -> Tensor:
+            """The mean of the encoder's last states, without padding."""
             place = self.last.weight.device
-            ids, mask, types = (torch.from_numpy(part).to(place) for part in (tokens.ids, tokens.mask, tokens.types))
-            states = self.encoder.encoder(input_ids=ids, attention_mask=mask, token_type_ids=types).last_hidden_state
-            weight = mask.to(states)[:, :, None]
-            return states.float(), ((states * weight).sum(1) / weight.sum(1)).float()
+            parts = (torch.from_numpy(part).to(place) for part in (tokens.ids, tokens.mask, tokens.types))
+            return self.encoder(*parts).float()  # type: ignore[no-any-return]
 
         def forward(
             self, vectors: Tensor, seen: Tensor, allowed: Tensor | None = None
