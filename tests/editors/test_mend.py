@@ -92,7 +92,7 @@ def test_saved_and_loaded_it_edits_the_same(base: LocalModel, tmp_path: Path) ->
 
 
 def test_without_a_trained_network_it_says_what_to_train(base: LocalModel) -> None:
-    with pytest.raises(ConfigError, match="mend needs a trained network: `errata train editor mend qa`"):
+    with pytest.raises(ConfigError, match="mend needs a trained network: `errata train editor mend PROBLEM`"):
         get_editor("mend")(base)
 
 

@@ -48,7 +48,7 @@ class SlagSettings:
     """Width of what it read."""
     hidden: int = 128
     """Width within each weight's network."""
-    step: float = 0.03
+    step: float = 0.01
     """Size of the gradient steps that training starts from."""
     drift: float = 1e-4
     """Unit of the other part of the update, b's: an entry of it is a fraction of this at first."""
