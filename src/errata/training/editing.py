@@ -40,7 +40,7 @@ class EditorTraining:
     """What it is trained for."""
     base: str = ""
     """The base model that it edits; "" is the problem's own, see `diets.BASES`."""
-    edits: int = 1
+    edits: int = 10
     """Edits made at once, k."""
     edit_weight: float = 0.1
     """Weight of the edits' likelihood beside the divergence on other inputs (the papers' c_e)."""
@@ -52,7 +52,7 @@ class EditorTraining:
     """The network."""
     loop: LoopSettings = field(
         default_factory=lambda: LoopSettings(
-            steps=1500, batch=1, lr=1e-3, warmup=50, clip=100.0, evaluate_every=250, save_every=100
+            steps=400, batch=1, lr=2e-3, warmup=20, clip=100.0, evaluate_every=100, save_every=50
         )
     )
     """The training loop; a step averages over `batch` trials of k edits each."""
@@ -78,11 +78,11 @@ class EnnTraining(EditorTraining):
 
     base_weight: float = 1.0
     """See EditorTraining; the released code's c_base."""
-    network: EnnSettings = field(default_factory=EnnSettings)
+    network: EnnSettings = field(default_factory=lambda: EnnSettings(step=1.0))
     """The inner step."""
     loop: LoopSettings = field(
         default_factory=lambda: LoopSettings(
-            steps=1000, batch=1, lr=1e-4, warmup=50, clip=100.0, evaluate_every=250, save_every=100
+            steps=300, batch=1, lr=3e-4, warmup=20, clip=100.0, evaluate_every=100, save_every=50
         )
     )
     """The training loop; a step averages over `batch` trials of k edits each."""
@@ -106,7 +106,7 @@ class SlagTraining(EditorTraining):
     """The network."""
     loop: LoopSettings = field(
         default_factory=lambda: LoopSettings(
-            steps=1000, batch=1, lr=3e-4, warmup=50, clip=100.0, evaluate_every=250, save_every=100
+            steps=150, batch=1, lr=1e-3, warmup=20, clip=100.0, evaluate_every=50, save_every=50
         )
     )
     """The training loop; a step averages over `batch` trials of k edits each."""

@@ -200,6 +200,11 @@ _DRAWN: Mapping[str, tuple[str, ...]] = {
     "qa_hard": (*_PUBLIC, "zsre/decao_dev.jsonl"),
     "fact_check": EVIDENCE_FILES,
     "sentiment": ("convsent/train.json", "convsent/dev.json"),
+    "zsre_copy": ("zsre/mend_train.json", "zsre/train_qa.jsonl", "zsre/decao_dev.jsonl"),
+    "fever_copy": ("fever/dev.jsonl",),
+    "wikipedia": ("wikitext2/valid.txt",),
+    "leapofthought": ("leapofthought/dev.jsonl", "leapofthought/test.jsonl"),
+    "triples": ("pararel/data/trex_lms_vocab", "pararel/data/pattern_data/graphs_json"),
 }
 """What an editor reads that is trained for a problem."""
 OWN: Mapping[tuple[str, str], str] = {
@@ -213,6 +218,14 @@ OWN: Mapping[tuple[str, str], str] = {
     ("counterfactual", "sentiment"): "dialogue",
 }
 """Parts of a problem that have a name of their own."""
+PUBLISHED: Mapping[str, str] = {
+    **dict.fromkeys(("qa", "qa_hard", "zsre_copy"), "google/t5-large-ssm-nq"),
+    **dict.fromkeys(("fact_check", "fever_copy"), "fc:bert-base-uncased"),
+    **dict.fromkeys(("leapofthought", "triples"), "facebook/bart-base"),
+    "sentiment": "facebook/blenderbot_small-90M",
+    "wikipedia": "distilgpt2",
+}
+"""The base models that the papers edit (SERAC, section 5; SeProG, section 5.3)."""
 LEARNED = ("mend", "enn", "slag", "seprog")
 """Editors that are trained, each for one problem."""
 KINDS = ("base", "scope", "counterfactual", "seq2seq", *LEARNED)
@@ -292,7 +305,7 @@ def published(settings: Any) -> Any:
         ConfigError: the part has none: the papers take its model as it is published.
     """
     if hasattr(settings, "edits"):
-        return replace(settings, base="google/t5-large-ssm-nq")
+        return replace(settings, base=PUBLISHED[settings.problem])
     if hasattr(settings, "network"):
         return replace(settings, network=replace(settings.network, backbone="bert-base-cased", pooling="cls"))
     if hasattr(settings, "separator"):
