@@ -57,7 +57,7 @@ def test_the_plot_has_a_line_an_editor(tmp_path: Path, monkeypatch: pytest.Monke
     cells = [cell.name for cell in EDITORS_BY_K.cells(setting)]
     assert len(cells) == len(set(cells)) == len(LINES) * len(SIZES)
     missing = {cell.name: cell.missing for cell in EDITORS_BY_K.cells(setting)}
-    assert "--config configs/compare/mend-qa-k1.toml --out" in missing["mend-k1-10"]
+    assert "--config configs/compare/mend-k1.toml --out" in missing["mend-k1-10"]
     told: dict[str, Result] = dict.fromkeys(cells, Result(state="missing", why="no"))
     told |= {"serac-1": found(es=0.9, dd=0.1), "serac-10": found(es=0.8, dd=0.1), "mend-k1-1": found(es=0.5, dd=0.25)}
     shown = EDITORS_BY_K.show(told)

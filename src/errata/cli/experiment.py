@@ -28,6 +28,8 @@ EXPERIMENTS = {
     "editors": "all editors on four problems",
     "editors-k": "all editors, many edits at once",
     "editors-single": "editors that change weights, one edit at a time",
+    "seprog": "editors on SeProG's data sets, 1 to 128 edits at once",
+    "seprog-ablations": "what SeProG's parts are for",
     "compare": "all comparisons of editors",
 }
 """Name and one line of each, in the order that `all` and `compare` run them; the cells are the catalogue's."""
@@ -36,7 +38,7 @@ PRESETS = ("mini", "paper")
 
 @click.command(
     "experiment",
-    epilog="\b\n" + "\n".join(f"{name:15}{told}" for name, told in EXPERIMENTS.items()),
+    epilog="\b\n" + "\n".join(f"{name:17}{told}" for name, told in EXPERIMENTS.items()),
 )
 @click.argument("name", type=click.Choice(list(EXPERIMENTS)))
 @click.option("--preset", type=click.Choice(PRESETS), default="mini", show_default=True,

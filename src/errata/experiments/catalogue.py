@@ -13,13 +13,16 @@ from errata.experiments.order import ORDER
 from errata.experiments.problem_tables import TABLE_3, TABLE_4, TABLE_5
 from errata.experiments.reuse import REUSE
 from errata.experiments.samples import SAMPLES
+from errata.experiments.seprog_tables import ABLATIONS, SEPROG_TABLE
 from errata.experiments.tuning import TUNING
 
 EXPERIMENTS: Mapping[str, Experiment] = {
     one.name: one for one in (TABLE_3, TABLE_4, TABLE_5, FIGURE_3, REUSE, TABLE_6, ORDER, SAMPLES)
 }
 
-COMPARE: Mapping[str, Experiment] = {one.name: one for one in (TUNING, EDITORS, EDITORS_BY_K, EDITORS_SINGLE)}
+COMPARE: Mapping[str, Experiment] = {
+    one.name: one for one in (TUNING, EDITORS, EDITORS_BY_K, EDITORS_SINGLE, SEPROG_TABLE, ABLATIONS)
+}
 """The comparisons of editors, which `compare` runs."""
 
 

@@ -7,7 +7,7 @@ radius of look-up belongs to a base's own space, so it is tuned on each base's d
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from errata.experiments.experiment import Cell
@@ -27,25 +27,43 @@ class Rival:
         editor: its name (`errata.get_editor`).
         title: as the papers call it.
         trained: whether it has a network, which `errata train editor NAME PROBLEM` makes.
+        recipe: of that training in configs/compare, where it is not the editor's own; part of the network's name.
         settings: its own, whatever the base.
         by_base: its own by the base's name.
+        variant: tells it from other rivals of the same editor.
         never: problems that it is no editor for.
     """
 
     editor: str
     title: str
     trained: bool = False
+    recipe: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     by_base: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    variant: str = ""
     never: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Of its cells."""
+        return f"{self.editor}-{self.variant}" if self.variant else self.editor
 
 
 FT = Rival("ft", "FT", settings={"lr": 1e-3}, never=("sentiment",))
 LU = Rival("lookup", "LU", by_base={"mini": {"radius": 1.87}, "fc": {"radius": 4.42}}, never=("sentiment",))
 MEND = Rival("mend", "MEND", trained=True)
 ENN = Rival("enn", "ENN", trained=True)
+SLAG = Rival("slag", "SLAG", trained=True)
 RP = Rival("retrieve_prompt", "RP")
 OURS = Rival(SERAC, "SERAC")
+SEPROG = Rival("seprog", "SeProG", trained=True, never=("sentiment",))
+VARIANTS = (
+    SEPROG,
+    replace(SEPROG, title="SP-Finetune", variant="finetune", settings={"variant": "finetune"}),
+    replace(SEPROG, title="SP-NoClassifier", variant="bare", recipe="bare"),
+    replace(SEPROG, title="SP-NoSelect", variant="no_select", settings={"variant": "no_select"}),
+)
+"""SeProG and its ablations (SeProG, section 6.3); all but one take the full network."""
 
 
 def cell(
@@ -71,14 +89,15 @@ def cell(
         narrowed: see `contest`.
         name: the cell's; one made of editor, problem and k otherwise.
     """
-    called = name or f"{rival.editor}-{problem}-{edits}"
+    called = name or f"{rival.key}-{problem}-{edits}"
     if rival.editor == SERAC:
         return evaluation(called, setting, problem, edits=edits, batches=batches, about={"editor": SERAC})
     settings = {**rival.settings, **rival.by_base.get(setting.parts(problem).base, {})}
     weights = None
     if rival.trained:
-        part = f"{rival.editor}-{problem}" + ("" if trained_at is None else f"-k{trained_at}")
-        recipe = "" if trained_at is None else f" --config configs/compare/{part}.toml --out {setting.runs / part}"
+        how = rival.recipe or ("" if trained_at is None else f"k{trained_at}")
+        part = "-".join(word for word in (rival.editor, problem, how) if word)
+        recipe = f" --config configs/compare/{rival.editor}-{how}.toml --out {setting.runs / part}" if how else ""
         weights = find(part, setting.runs, make=f"errata train editor {rival.editor} {problem}{recipe}")
     return contest(
         called,
