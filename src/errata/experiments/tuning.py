@@ -50,9 +50,9 @@ def _trained(editor: str, **tried: str) -> list[Trial]:
 TRIALS: Sequence[Trial] = (
     *(Trial("ft", f"lr {lr:g}", {"lr": lr}) for lr in (3e-4, 1e-3, 3e-3)),
     *(Trial("lookup", f"radius {radius:g}", {"radius": radius}) for radius in (1.4, 1.87, 2.5)),
-    *_trained("mend", a="c_e 0.1, lr 1e-3", b="c_e 1, lr 1e-3", c="c_e 1, lr 3e-3"),
-    *_trained("enn", a="c_e 0.1, lr 1e-4", b="c_e 1, lr 1e-4", c="c_e 1, lr 3e-4"),
-    *_trained("slag", a="lr 3e-4", b="lr 1e-3", c="lr 3e-3"),
+    *_trained("mend", a="c_e 0.1", b="c_e 0.3", c="c_e 1"),
+    *_trained("enn", a="c_e 0.1", b="c_e 0.3", c="c_e 1"),
+    *_trained("slag", a="likelihoods 0.1", b="likelihoods 0.3", c="likelihoods 1"),
     *_trained("seprog", a="lr 3e-4", b="lr 1e-3", c="lr 3e-3"),
 )
 

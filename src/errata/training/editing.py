@@ -52,7 +52,7 @@ class EditorTraining:
     """The network."""
     loop: LoopSettings = field(
         default_factory=lambda: LoopSettings(
-            steps=400, batch=1, lr=2e-3, warmup=20, clip=100.0, evaluate_every=100, save_every=50
+            steps=250, batch=1, lr=2e-3, warmup=20, clip=100.0, evaluate_every=125, save_every=50
         )
     )
     """The training loop; a step averages over `batch` trials of k edits each."""
@@ -82,7 +82,7 @@ class EnnTraining(EditorTraining):
     """The inner step."""
     loop: LoopSettings = field(
         default_factory=lambda: LoopSettings(
-            steps=300, batch=1, lr=3e-4, warmup=20, clip=100.0, evaluate_every=100, save_every=50
+            steps=200, batch=1, lr=3e-4, warmup=20, clip=100.0, evaluate_every=100, save_every=50
         )
     )
     """The training loop; a step averages over `batch` trials of k edits each."""
@@ -106,7 +106,7 @@ class SlagTraining(EditorTraining):
     """The network."""
     loop: LoopSettings = field(
         default_factory=lambda: LoopSettings(
-            steps=150, batch=1, lr=1e-3, warmup=20, clip=100.0, evaluate_every=50, save_every=50
+            steps=100, batch=1, lr=1e-3, warmup=20, clip=100.0, evaluate_every=50, save_every=50
         )
     )
     """The training loop; a step averages over `batch` trials of k edits each."""

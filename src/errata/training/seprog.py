@@ -39,22 +39,24 @@ class SeprogTraining:
     """What it is trained for."""
     base: str = ""
     """The base model that it puts prefixes before; "" is the problem's own, see `diets.BASES`."""
-    edits: int = 16
+    edits: int = 12
     """Edits drawn a step; they are dealt out to sets of k edits, k drawn from 1 to this."""
     scope_weight: float = 0.3
     """Weight of the scope loss beside the prompt guidance loss (the paper's lambda, Equation 7)."""
     attend_weight: float = 0.3
     """Weight of one loss more, -log of the attention that an input in scope pays to its own edit; the paper has none,
     and leaves it to the other two to find out which edit is meant."""
-    exam: int = 100
+    exam: int = 60
     """Dev edits that edit success and drawdown are measured on while training."""
     exam_edits: int = 10
     """Edits in force at once in that exam."""
-    network: SeprogSettings = field(default_factory=SeprogSettings)
+    network: SeprogSettings = field(
+        default_factory=lambda: SeprogSettings(start="dual", reads="encoder", compares=True)
+    )
     """The network."""
     loop: LoopSettings = field(
         default_factory=lambda: LoopSettings(
-            steps=2000, batch=1, lr=5e-4, warmup=100, clip=5.0, evaluate_every=500, save_every=100
+            steps=500, batch=1, lr=1e-3, warmup=30, clip=5.0, evaluate_every=250, save_every=50
         )
     )
     """The training loop; `batch` is not used, see `edits`."""
