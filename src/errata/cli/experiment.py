@@ -30,6 +30,7 @@ EXPERIMENTS = {
     "editors-single": "editors that change weights, one edit at a time",
     "seprog": "editors on SeProG's data sets, 1 to 128 edits at once",
     "seprog-ablations": "what SeProG's parts are for",
+    "seprog-costs": "time and memory of training and of editing",
     "compare": "all comparisons of editors",
 }
 """Name and one line of each, in the order that `all` and `compare` run them; the cells are the catalogue's."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from errata.errors import ConfigError
 from errata.experiments.compare import EDITORS, EDITORS_BY_K, EDITORS_SINGLE
 from errata.experiments.costs import TABLE_6
+from errata.experiments.editing_costs import COSTS
 from errata.experiments.experiment import Experiment
 from errata.experiments.many_edits import FIGURE_3
 from errata.experiments.order import ORDER
@@ -21,7 +22,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
 }
 
 COMPARE: Mapping[str, Experiment] = {
-    one.name: one for one in (TUNING, EDITORS, EDITORS_BY_K, EDITORS_SINGLE, SEPROG_TABLE, ABLATIONS)
+    one.name: one for one in (TUNING, EDITORS, EDITORS_BY_K, EDITORS_SINGLE, SEPROG_TABLE, ABLATIONS, COSTS)
 }
 """The comparisons of editors, which `compare` runs."""
 

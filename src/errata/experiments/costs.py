@@ -194,7 +194,12 @@ def peak(spec: str) -> int | None:
         with SqliteMemory(asked["memory"]) as memory:
             scope, counterfactual = open_scope(parts.scope), open_counterfactual(parts.counterfactual)
             wrap(base, scope=scope, counterfactual=counterfactual, memory=memory).generate([asked["text"]])
-    return _kilobytes(Path("/proc/self/status"), "VmHWM:")
+    return resident("VmHWM:")
+
+
+def resident(key: str) -> int | None:
+    """Bytes that this process holds ("VmRSS:") or has held at most ("VmHWM:"); None where /proc is not there."""
+    return _kilobytes(Path("/proc/self/status"), key)
 
 
 def _found(part: Mapping[str, Any]) -> Found:

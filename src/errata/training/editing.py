@@ -325,17 +325,8 @@ def train_editor(settings: EditorTraining, folder: Path, data: Path) -> Mapping[
             return SentimentExaminer(model, dev, settings.edits, count)
         return Examiner(model, dev, settings.edits, count, UNTOLD.get(settings.problem, ""))
 
-    def losses_of(trained: Any, trial: Trial) -> Mapping[str, Any]:
-        if isinstance(settings, SlagTraining):
-            return slag_losses(trained, model, trial, settings)
-        losses = dict(objective(model, trained(model, trial.told), trial, settings.edit_weight))
-        if settings.base_weight:
-            losses["base"] = divergence(model, model.through(network.before()), trial.outside)
-            losses["loss"] = losses["loss"] + settings.base_weight * losses["base"]
-        return losses
-
     def loss_of(trained: Any, trials: Sequence[Trial]) -> Mapping[str, Any]:
-        each = [losses_of(trained, trial) for trial in trials]
+        each = [losses_of(settings, model, trained, trial) for trial in trials]
         return {name: sum(losses.get(name, 0.0) for losses in each) / len(each) for name in each[0]}
 
     def batch_at(source: random.Random) -> Sequence[Trial]:
@@ -346,6 +337,24 @@ def train_editor(settings: EditorTraining, folder: Path, data: Path) -> Mapping[
     figures = exam(4 * settings.exam).figures(network)
     editor(model, network, settings.network).save_pretrained(folder / "model")
     return {f"dev {name}": value for name, value in figures.items()}
+
+
+def losses_of(settings: EditorTraining, model: Editable, network: Any, trial: Trial) -> Mapping[str, Any]:
+    """The losses of one trial, by the editor's own objective.
+
+    Args:
+        settings: of its training.
+        model: the base model.
+        network: what makes the edits.
+        trial: what is tried.
+    """
+    if isinstance(settings, SlagTraining):
+        return slag_losses(network, model, trial, settings)
+    losses = dict(objective(model, network(model, trial.told), trial, settings.edit_weight))
+    if settings.base_weight:
+        losses["base"] = divergence(model, model.through(network.before()), trial.outside)
+        losses["loss"] = losses["loss"] + settings.base_weight * losses["base"]
+    return losses
 
 
 def base_of(settings: EditorTraining) -> str:
