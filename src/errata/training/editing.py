@@ -92,9 +92,9 @@ class EnnTraining(EditorTraining):
 class SlagTraining(EditorTraining):
     """SLAG's network and how it is trained (`errata.training.slag`)."""
 
-    told_weight: float = 1.0
+    told_weight: float = 0.1
     """Weight of the edits' own likelihood; 1 in the released code."""
-    edit_weight: float = 1.0
+    edit_weight: float = 0.1
     """Weight of the likelihood in scope; the released code's paraphrase term, 1 on Wikidata5m and off elsewhere."""
     kept_weight: float = 1.0
     """Weight of the divergence out of scope; the released code's independent neighbours, off in its main runs."""
