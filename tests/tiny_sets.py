@@ -82,5 +82,6 @@ def one_of_each(folder: Path) -> Path:
     fever_data(folder, rows + [claim(f"{barn} has {n} doors.", "SUPPORTS", barn) for n in range(40)])
     ash, elm = (named(shares["test"], name) for shares, name in
                 ((leapofthought.EDITED, "ash"), (leapofthought.ASKED, "elm")))  # fmt: skip
-    leaps = [leap(ash, "tree", "bark", True), leap(elm, "tree", "leaf", False)]
+    near = [(elm, "/r/Desires", "rain", False)]
+    leaps = [leap(ash, "tree", "bark", True), leap(elm, "tree", "leaf", True, others=near)]
     return leap_data(folder, leaps, leaps)

@@ -24,8 +24,8 @@ from errata.models.local import LocalModel
 from errata.problems.cases import EditCase, Labelled, Problem, Unlabelled
 from errata.problems.qa_hard import load_qa_hard
 from overlap import OverlapScope, SaysTarget, tiny_data
-from tiny_hard import hard_data
 from tiny_editors import TRAINED, tiny_editor
+from tiny_hard import hard_data
 from tiny_problems import counterfact_data, fact_check_data, few_triples, mill, sentiment_data
 from tiny_sets import one_of_each
 from tiny_wiki import wiki_data
@@ -143,7 +143,9 @@ def test_a_remote_base_is_refused_and_not_asked(editor: str, problem: str, data:
 @pytest.mark.parametrize("editor", MORE_THAN_TEXT)
 def test_a_black_box_is_refused(editor: str, data: Path, tmp_path: Path) -> None:
     base = EchoModel()
-    with pytest.raises(UnsupportedModel, match="echo (does not show its weights|shows no hidden states|takes text only)"):
+    with pytest.raises(
+        UnsupportedModel, match="echo (does not show its weights|shows no hidden states|takes text only)"
+    ):
         evaluate_problem("qa", editor=editor, model=base, data=data, rows=tmp_path / "rows.jsonl")
     assert base.calls == [] and list(tmp_path.iterdir()) == []
 
