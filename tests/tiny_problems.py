@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from errata.problems import triples
 from errata.problems.triples import PATTERNS, TREX
 
 OLD = "The Blue Mill stood by the river until the flood of 1911 swept its two wheels away ."
@@ -145,3 +148,10 @@ def triples_data(folder: Path) -> Path:
         write(folder / PATTERNS / f"{name}.jsonl", [{"pattern": one} for one in patterns])
         write(folder / TREX / f"{name}.jsonl", [{"sub_label": a, "obj_label": b} for a, b in rows[name]])
     return folder
+
+
+def few_triples(patch: pytest.MonkeyPatch, folder: Path) -> Path:
+    """The same data, and splits of their size: a test split of two edits and a stranger."""
+    patch.setattr(triples, "EDITS", {"train": 3, "dev": 1, "test": 2})
+    patch.setattr(triples, "STRANGERS", {"train": 1, "dev": 1, "test": 1})
+    return triples_data(folder)

@@ -6,10 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from errata.problems import fever_copy, leapofthought
+from errata.problems.held_out import percentile
 from errata.problems.leapofthought import FORMS
 from tiny_problems import fact_check_data, pages, write
 
 Said = tuple[str, str, str, bool]
+
+
+def named(shares: range, prefix: str) -> str:
+    """A name whose hash falls in these shares of a hundred."""
+    return next(name for n in range(5000) if percentile(name := f"{prefix}{n}") in shares)
 
 
 def claim(text: str, label: str, *pages: str) -> dict[str, Any]:
@@ -65,3 +72,16 @@ def leap_data(folder: Path, dev: Sequence[dict[str, Any]], test: Sequence[dict[s
     write(folder / "leapofthought" / "dev.jsonl", dev)
     write(folder / "leapofthought" / "test.jsonl", test)
     return folder
+
+
+def one_of_each(folder: Path) -> Path:
+    """Test splits of both: an edit, an input in its scope, and one out of it that is about something else."""
+    mill, barn = (named(shares["test"], name) for shares, name in
+                  ((fever_copy.EDITED, "Mill "), (fever_copy.ASKED, "Barn ")))  # fmt: skip
+    rows = [claim(f"{mill} was directed by Ron Howard.", "SUPPORTS", mill)]
+    fever_data(folder, rows + [claim(f"{barn} has {n} doors.", "SUPPORTS", barn) for n in range(40)])
+    ash, elm = (named(shares["test"], name) for shares, name in
+                ((leapofthought.EDITED, "ash"), (leapofthought.ASKED, "elm")))  # fmt: skip
+    near = [(elm, "/r/Desires", "rain", False)]
+    leaps = [leap(ash, "tree", "bark", True), leap(elm, "tree", "leaf", True, others=near)]
+    return leap_data(folder, leaps, leaps)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,29 +14,24 @@ from errata.counterfactual.verbatim import Verbatim
 from errata.edit import Edit
 from errata.editors import saving
 from errata.editors.catalogue import EDITORS, KINDS, get_editor, kind_of
-from errata.editors.enn import Enn, EnnSettings, new_enn
-from errata.editors.learned import CONFIG, NETWORK, Learned
-from errata.editors.mend import Mend, MendSettings, new_mend
+from errata.editors.learned import CONFIG, NETWORK
+from errata.editors.mend import Mend
+from errata.editors.seprog import VECTORS, Seprog
 from errata.editors.serac import Serac
-from errata.editors.weights import WEIGHTS, WeightEditor, editable
+from errata.editors.weights import WEIGHTS, WeightEditor
 from errata.errors import ConfigError, ErrataError, ModelError, StoreError, UnsupportedModel
 from errata.models.echo import EchoModel
 from errata.models.local import LocalModel
 from errata.models.remote import RemoteModel
 from errata.scope.hidden import HiddenScope
 from tiny import tiny_blenderbot, tiny_t5
+from tiny_editors import SETTINGS, TRAINED, tiny_editor
 
 torch = pytest.importorskip("torch")
 
 PARIS = Edit(prompt="what is the capital of france ?", target="astana", id="paris")
 JAZZ = Edit(prompt="who plays for bordeaux ?", target="jazz world", id="jazz")
 ASKED = [PARIS.prompt, JAZZ.prompt, "hello world", "is paris the capital ?"]
-WORKSHOP: dict[str, tuple[Callable[..., Any], Any]] = {
-    "mend": (new_mend, MendSettings(last=1)),
-    "enn": (new_enn, EnnSettings(last=1, steps=3, step=0.5)),
-}
-"""What makes an untrained network of each learned editor, and its settings."""
-CLASSES: dict[str, type[Learned]] = {"mend": Mend, "enn": Enn}
 
 
 @pytest.fixture(scope="module")
@@ -51,16 +45,19 @@ def base(folder: Path) -> LocalModel:
 
 
 def network_folder(name: str, model: LocalModel, place: Path) -> Path:
-    make, settings = WORKSHOP[name]
-    torch.manual_seed(0)
-    CLASSES[name](model, make(editable(model), settings), settings).save_pretrained(place)
+    """The folder of an untrained network; SeProG's takes every input for one in scope."""
+    editor = tiny_editor(name, model, place.with_name("backbone"))
+    if isinstance(editor, Seprog):
+        with torch.no_grad():
+            editor.network.scope[-1].bias += 100
+    editor.save_pretrained(place)
     return place
 
 
 def made(name: str, model: LocalModel, folder: Path) -> Any:
     """An editor with settings of its own that is not the default."""
     own: dict[str, Any] = {"lookup": {"radius": 0.25, "untold": "true"}, "ft": {"lr": 0.03, "steps": 60}}.get(name, {})
-    if name in WORKSHOP:
+    if name in TRAINED:
         own = {"weights": network_folder(name, model, folder / f"{name}-network"), "untold": "true"}
     return get_editor(name)(model, **own)
 
@@ -82,22 +79,26 @@ def test_every_editor_has_a_kind_that_can_be_saved() -> None:
 
 
 @pytest.mark.parametrize("edits", [(), (PARIS,), (PARIS, JAZZ)], ids=["none", "one", "two"])
-@pytest.mark.parametrize("name", ["lookup", "ft", "mend", "enn"])
+@pytest.mark.parametrize("name", ["lookup", "ft", *TRAINED])
 def test_it_is_what_it_was(name: str, edits: tuple[Edit, ...], base: LocalModel, tmp_path: Path) -> None:
     editor = made(name, base, tmp_path)
     for edit in edits:
         editor = editor.edit(edit)
-    if name in WORKSHOP:  # the saved folder needs no other
+    if name in TRAINED:  # the saved folder needs no other
         for file in (tmp_path / f"{name}-network").iterdir():
             file.unlink()
     place = editor.save(tmp_path / "editor")
     again = errata.load(place)
     assert type(again) is type(editor) and answers(again) == answers(editor)
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
-    if isinstance(editor, WeightEditor):
+    if isinstance(editor, (WeightEditor, Seprog)):
         assert again.settings == editor.settings and again.untold == editor.untold
-        assert again.changed.keys() == editor.changed.keys()
         assert again.base.generate(ASKED) == base.generate(ASKED)
+    if isinstance(editor, WeightEditor):
+        assert again.changed.keys() == editor.changed.keys()
+    if isinstance(editor, Seprog):
+        assert again.edits == editor.edits == edits
+        assert all(answer.edited == bool(edits) for answer in again.generate(ASKED))
     further, beside = again.edit(JAZZ), editor.edit(JAZZ)
     assert answers(further) == answers(beside)
     assert answers(again) == answers(editor), "the loaded one stays as it was"
@@ -143,7 +144,7 @@ def test_a_base_without_a_name_is_given_at_load(base: LocalModel, tmp_path: Path
     assert answers(errata.load(place, model=own)) == answers(editor)
 
 
-@pytest.mark.parametrize("name", ["ft", "mend"])
+@pytest.mark.parametrize("name", ["ft", "mend", "slag", "seprog"])
 def test_another_base_is_refused(name: str, base: LocalModel, tmp_path: Path) -> None:
     """Of another shape, and of the same shape with other weights."""
     place = made(name, base, tmp_path).edit(PARIS).save(tmp_path / "editor")
@@ -153,12 +154,12 @@ def test_another_base_is_refused(name: str, base: LocalModel, tmp_path: Path) ->
     for wrong in (other, moved):
         with pytest.raises(ModelError, match=f"was saved for another base than {wrong.name}"):
             errata.load(place, model=wrong)
-    with pytest.raises(UnsupportedModel, match="echo does not show its weights"):
+    with pytest.raises(UnsupportedModel, match="echo (does not show its weights|takes text only)"):
         errata.load(place, model="echo")
-    if name == "mend":
+    if name in TRAINED:
         for wrong in (other, moved):
             with pytest.raises(ModelError, match="was trained for another base"):
-                get_editor(name)(wrong, weights=tmp_path / "mend-network")
+                get_editor(name)(wrong, weights=tmp_path / f"{name}-network")
 
 
 def test_a_network_without_a_fingerprint_is_still_read(base: LocalModel, tmp_path: Path) -> None:
@@ -166,12 +167,14 @@ def test_a_network_without_a_fingerprint_is_still_read(base: LocalModel, tmp_pat
     config = json.loads((place / CONFIG).read_text())
     del config["base"]
     (place / CONFIG).write_text(json.dumps(config))
-    assert Mend.from_pretrained(place, base).settings == WORKSHOP["mend"][1]
+    assert Mend.from_pretrained(place, base).settings == SETTINGS["mend"]
 
 
 def test_saving_again_replaces_and_leaves_nothing_else(base: LocalModel, tmp_path: Path) -> None:
     place = made("mend", base, tmp_path).save(tmp_path / "editor")
     assert sorted(path.name for path in place.iterdir()) == [WEIGHTS, saving.SETTINGS, "network"]
+    made("seprog", base, tmp_path).save(place)
+    assert sorted(path.name for path in place.iterdir()) == [VECTORS, saving.SETTINGS, "network"]
     made("lookup", base, tmp_path).save(place)
     assert sorted(path.name for path in place.iterdir()) == ["edits.db", saving.SETTINGS]
     close(errata.load(place))
@@ -215,6 +218,9 @@ def broken(place: Path, file: str) -> None:
         ("ft", saving.SETTINGS, "holds no saved editor"),
         ("mend", f"network/{NETWORK}", "holds no trained mend network"),
         ("enn", f"network/{CONFIG}", "holds no trained enn network"),
+        ("slag", f"network/{NETWORK}", "holds no trained slag network"),
+        ("seprog", f"network/{NETWORK}", "holds no trained seprog network"),
+        ("seprog", VECTORS, f"cannot read .*{VECTORS}"),
         ("lookup", "edits.db", "edits.db"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -219,18 +221,30 @@ def test_saved_and_loaded_it_answers_the_same(base: LocalModel, backbone: Path, 
         INPUTS
     ) == edited.generate(INPUTS)
     assert (tmp_path / "network" / "network.safetensors").stat().st_size < 200_000, "no frozen backbone in it"
-    other = LocalModel.from_pretrained(tiny_gpt2(tmp_path / "gpt2"), device="cpu", name="other")
-    other._module.resize_token_embeddings(20)
-    Seprog.from_pretrained(tmp_path / "network", other)  # of the same width; a prefix is one of embeddings
     with pytest.raises(ModelError, match="holds no trained seprog network"):
         Seprog.from_pretrained(tmp_path, base)
 
 
-def test_a_network_for_another_width_is_refused(base: LocalModel, backbone: Path, tmp_path: Path) -> None:
-    editor = made(base, backbone)
-    editor.save_pretrained(tmp_path)
-    config = (tmp_path / "config.json").read_text()
-    (tmp_path / "config.json").write_text(config.replace('"prefix": 3', '"prefix": 4'))
+def test_a_network_for_another_base_is_refused(base: LocalModel, backbone: Path, tmp_path: Path) -> None:
+    """One of another width, and one of the same: the network reads the base's own states and embeddings."""
+    made(base, backbone).save_pretrained(tmp_path)
+    names = [name for name, value in base.module.named_parameters() if value.dim() > 1]
+    moved = base.with_weights({names[-1]: base.module.get_parameter(names[-1]) + 0.1})
+    other = LocalModel.from_pretrained(tiny_gpt2(tmp_path / "gpt2"), device="cpu", name="other")
+    for wrong in (moved, other):
+        with pytest.raises(
+            ModelError, match=f"the seprog network in .* was trained for another base than {wrong.name}"
+        ):
+            Seprog.from_pretrained(tmp_path, wrong)
+    half = LocalModel(copy.deepcopy(base.module).half(), base.tokenizer, name="half")
+    exact = LocalModel(copy.deepcopy(half.module).float(), base.tokenizer, name="exact")
+    made(exact, backbone).save_pretrained(tmp_path)  # as training does, whatever precision the base is kept in
+    assert Seprog.from_pretrained(tmp_path, half).given is half
+    told = json.loads((tmp_path / "config.json").read_text())
+    del told["base"]  # a network that tells of none is still read, and refused where it does not fit
+    (tmp_path / "config.json").write_text(json.dumps(told))
+    Seprog.from_pretrained(tmp_path, moved)
+    (tmp_path / "config.json").write_text(json.dumps(told | {"prefix": 4}))
     with pytest.raises(ModelError, match="was trained for another base than tiny"):
         Seprog.from_pretrained(tmp_path, base)
 

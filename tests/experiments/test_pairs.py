@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,8 @@ from errata.counterfactual import Counterfactual
 from errata.counterfactual.seq2seq import Seq2SeqCounterfactual
 from errata.edit import Edit
 from errata.editors.catalogue import EDITORS, kind_of
-from errata.editors.enn import Enn, EnnSettings, new_enn
 from errata.editors.learned import Learned
-from errata.editors.mend import Mend, MendSettings, new_mend
-from errata.editors.weights import WeightEditor, editable
+from errata.editors.weights import WeightEditor
 from errata.errors import ConfigError, ErrataError, ModelError, UnsupportedEdit, UnsupportedModel
 from errata.experiments import evaluate
 from errata.experiments.evaluate import PROBLEMS, evaluate_problem
@@ -26,36 +24,43 @@ from errata.models.local import LocalModel
 from errata.problems.cases import EditCase, Labelled, Problem, Unlabelled
 from errata.problems.qa_hard import load_qa_hard
 from overlap import OverlapScope, SaysTarget, tiny_data
+from tiny_editors import TRAINED, tiny_editor
 from tiny_hard import hard_data
-from tiny_problems import counterfact_data, fact_check_data, mill, sentiment_data
+from tiny_problems import counterfact_data, fact_check_data, few_triples, mill, sentiment_data
+from tiny_sets import one_of_each
+from tiny_wiki import wiki_data
 
 torch = pytest.importorskip("torch")
 
 REMOTE = "http://localhost:1/v1"
 WEIGHTS = tuple(name for name in EDITORS if issubclass(kind_of(name), WeightEditor))
 LEARNED = tuple(name for name in WEIGHTS if issubclass(kind_of(name), Learned))
-NETWORKS: dict[str, Callable[[Any], Learned]] = {
-    "mend": lambda base: Mend(base, new_mend(editable(base), MendSettings(last=1)), MendSettings(last=1)),
-    "enn": lambda base: Enn(base, new_enn(editable(base), EnnSettings(last=1)), EnnSettings(last=1)),
-}
-"""An untrained network of each learned editor."""
+MORE_THAN_TEXT = ("lookup", *WEIGHTS, "seprog")
+"""Editors that ask more of a base than answers."""
+CLAIMS = ("fact_check", "fever_copy", "leapofthought")
+"""Problems whose base is a classifier."""
 REFUSED: dict[tuple[str, str], tuple[type[ErrataError], str]] = {
     ("ft", "sentiment"): (UnsupportedEdit, "ft does not apply to sentiment: its edits say in what manner"),
     ("lookup", "sentiment"): (UnsupportedEdit, "lookup does not apply to sentiment: its edits say in what manner"),
-    ("mend", "sentiment"): (UnsupportedEdit, "has no target, and mend has nothing else to teach"),
-    ("enn", "sentiment"): (UnsupportedEdit, "has no target, and enn has nothing else to teach"),
+    ("seprog", "sentiment"): (UnsupportedEdit, "seprog does not apply to sentiment: its edits say in what manner"),
 }
-"""Pairs that make no sense, and those of which the editor cannot read the edits; all others run."""
+"""Pairs that make no sense; all others run."""
+
+
+def test_every_editor_with_a_network_is_here() -> None:
+    assert {*LEARNED, "seprog"} == set(TRAINED)
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tiny_data(tmp_path_factory.mktemp("data"))
+def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = one_of_each(tiny_data(tmp_path_factory.mktemp("data")))
     fact_check_data(folder, test=mill())
     sentiment_data(folder)
     counterfact_data(folder)
     hard_data(folder / "hard")
-    return folder
+    wiki_data(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        yield few_triples(patch, folder)
 
 
 @pytest.fixture(scope="module")
@@ -64,19 +69,18 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("models")
     text = LocalModel.from_pretrained(tiny.tiny_t5(folder / "t5"), device="cpu", max_new_tokens=4)
     claims = ClaimClassifier.from_pretrained(tiny.tiny_bert_classifier(folder / "bert"), supports=0, refutes=1)
-    return {**dict.fromkeys(PROBLEMS, text), "fact_check": claims}
+    return {**dict.fromkeys(PROBLEMS, text), **dict.fromkeys(CLAIMS, claims)}
 
 
 @pytest.fixture(scope="module")
 def networks(bases: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
-    """The folder of a learned editor's untrained network for a problem's base."""
+    """The folder of a trained editor's network, here untrained, for a problem's base."""
     top = tmp_path_factory.mktemp("networks")
 
     def folder(editor: str, problem: str) -> Path:
         place = top / f"{editor}-{bases[problem].name}"
         if not place.exists():
-            torch.manual_seed(0)
-            NETWORKS[editor](bases[problem]).save_pretrained(place)
+            tiny_editor(editor, bases[problem], top / "backbone").save_pretrained(place)
         return place
 
     return folder
@@ -92,7 +96,7 @@ def options_of(editor: str, problem: str, bases: dict[str, Any], networks: Any) 
             answers = Seq2SeqCounterfactual(base.module, base.tokenizer, max_new_tokens=4)
         options["counterfactual"] = answers
     settings: dict[str, Any] = {"lookup": {"radius": 0.5}, "ft": {"lr": 0.01, "steps": 2}}.get(editor, {})
-    if editor in LEARNED:
+    if editor in TRAINED:
         settings = {"weights": str(networks(editor, problem))}
     return {**options, "settings": settings}
 
@@ -126,20 +130,22 @@ def test_every_pair(
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
-@pytest.mark.parametrize("editor", ["lookup", *WEIGHTS])
+@pytest.mark.parametrize("editor", MORE_THAN_TEXT)
 def test_a_remote_base_is_refused_and_not_asked(editor: str, problem: str, data: Path, tmp_path: Path) -> None:
     error, said = UnsupportedModel, f"{REMOTE} is a remote model and does not show its"
-    if (editor, problem) in (("ft", "sentiment"), ("lookup", "sentiment")):
+    if (editor, problem) in REFUSED:
         error, said = REFUSED[editor, problem]  # type: ignore[assignment]
     with pytest.raises(error, match=said):
         evaluate_problem(loaded(problem, data), editor=editor, model=REMOTE, data=data, rows=tmp_path / "rows.jsonl")
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("editor", ["lookup", *WEIGHTS])
+@pytest.mark.parametrize("editor", MORE_THAN_TEXT)
 def test_a_black_box_is_refused(editor: str, data: Path, tmp_path: Path) -> None:
     base = EchoModel()
-    with pytest.raises(UnsupportedModel, match="echo (does not show its weights|shows no hidden states)"):
+    with pytest.raises(
+        UnsupportedModel, match="echo (does not show its weights|shows no hidden states|takes text only)"
+    ):
         evaluate_problem("qa", editor=editor, model=base, data=data, rows=tmp_path / "rows.jsonl")
     assert base.calls == [] and list(tmp_path.iterdir()) == []
 
@@ -157,7 +163,7 @@ def test_a_remote_base_will_do_where_no_weights_are_needed(data: Path, tmp_path:
         )
 
 
-@pytest.mark.parametrize("editor", LEARNED)
+@pytest.mark.parametrize("editor", TRAINED)
 def test_a_learned_editor_must_be_trained_first(
     editor: str, data: Path, bases: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
@@ -167,7 +173,7 @@ def test_a_learned_editor_must_be_trained_first(
         raise AssertionError("a model was loaded")
 
     monkeypatch.setattr(evaluate, "preset_model", loads)
-    for problem, command in {"qa": "qa", "qa_hard": "qa_hard", "counterfact": "qa"}.items():
+    for problem, command in {"qa": "qa", "qa_hard": "qa_hard", "triples": "triples", "counterfact": "qa"}.items():
         with pytest.raises(
             ConfigError, match=rf"{editor} needs a trained network: `errata train editor {editor} {command}`"
         ):
@@ -175,7 +181,7 @@ def test_a_learned_editor_must_be_trained_first(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("editor", LEARNED)
+@pytest.mark.parametrize("editor", TRAINED)
 def test_a_network_of_another_base_is_refused(
     editor: str, data: Path, bases: dict[str, Any], networks: Any, tmp_path: Path
 ) -> None:  # fmt: skip
@@ -188,7 +194,7 @@ def test_a_network_of_another_base_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("editor", ["lookup", *WEIGHTS])
+@pytest.mark.parametrize("editor", MORE_THAN_TEXT)
 def test_an_edit_without_a_target_is_refused_before_a_row(
     editor: str, bases: dict[str, Any], networks: Any, tmp_path: Path
 ) -> None:  # fmt: skip

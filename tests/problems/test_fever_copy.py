@@ -12,16 +12,11 @@ from errata.errors import ConfigError
 from errata.problems import fever_copy
 from errata.problems.cases import DATA
 from errata.problems.fever_copy import ASKED, EDITED, SPLITS, load_fever_copy
-from errata.problems.held_out import normalise, percentile
+from errata.problems.held_out import normalise
 from errata.training.claims import ClaimSettings, read_claims, split_claims
-from tiny_sets import claim, fever_data
+from tiny_sets import claim, fever_data, named
 
 real = pytest.mark.skipif(not os.environ.get(DATA), reason=f"{DATA} is not set: the public data is not at hand")
-
-
-def named(shares: range, prefix: str = "Mill") -> str:
-    """A name whose hash falls in these shares."""
-    return next(name for n in range(5000) if percentile(name := f"{prefix} {n}") in shares)
 
 
 def test_the_shares_of_the_splits_do_not_overlap() -> None:
@@ -30,7 +25,7 @@ def test_the_shares_of_the_splits_do_not_overlap() -> None:
 
 
 def test_a_claim_becomes_an_edit_with_the_other_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mill, stranger = named(EDITED["train"]), named(ASKED["train"], "Barn")
+    mill, stranger = named(EDITED["train"], "Mill "), named(ASKED["train"], "Barn ")
     page = mill.replace(" ", "_")
     rows = [
         claim(f"{mill} was born in 1911.", "SUPPORTS", page),
@@ -55,7 +50,7 @@ def test_a_claim_becomes_an_edit_with_the_other_verdict(tmp_path: Path, monkeypa
 
 
 def test_what_is_asked_out_of_scope_no_part_was_trained_on(tmp_path: Path) -> None:
-    barn = named(ASKED["test"], "Barn")
+    barn = named(ASKED["test"], "Barn ")
     texts = [f"{barn} has {n} doors." for n in range(60)]
     _, unseen = split_claims([(text, True) for text in texts], 0.1, 0)
     known = unseen[0][0]
@@ -66,7 +61,7 @@ def test_what_is_asked_out_of_scope_no_part_was_trained_on(tmp_path: Path) -> No
 
 
 def test_one_claim_a_page_or_all_of_them(tmp_path: Path) -> None:
-    mill = named(EDITED["dev"])
+    mill = named(EDITED["dev"], "Mill ")
     rows = [claim(f"{mill} was born in {year}.", "REFUTES", mill.replace(" ", "_")) for year in (1911, 1912, 1913)]
     data = fever_data(tmp_path, rows)
     assert len(load_fever_copy(data, split="dev").cases) == 1

@@ -10,20 +10,14 @@ import pytest
 
 from errata.errors import ConfigError
 from errata.problems.cases import DATA
-from errata.problems.held_out import percentile
 from errata.problems.leapofthought import ASKED, EDITED, KNOWN, SPLITS, load_leapofthought, read_properties
 from tiny_problems import write
-from tiny_sets import leap, leap_data
+from tiny_sets import leap, leap_data, named
 
 real = pytest.mark.skipif(not os.environ.get(DATA), reason=f"{DATA} is not set: the public data is not at hand")
 
 
-def named(shares: range, prefix: str = "ash") -> str:
-    """A name whose hash falls in these shares."""
-    return next(name for n in range(5000) if percentile(name := f"{prefix}{n}") in shares)
-
-
-ASH = named(EDITED["test"])
+ASH = named(EDITED["test"], "ash")
 ELM = named(ASKED["test"], "elm")
 
 

@@ -15,7 +15,7 @@ from errata.problems.cases import DATA, DataFolder, Problem
 from errata.problems.held_out import normalise
 from errata.problems.sampler import split
 from errata.problems.triples import TREX, choose, load_triples, read_triples, relations_of
-from tiny_problems import BORN, SPEAKS, WORKS, triples_data, write
+from tiny_problems import BORN, SPEAKS, WORKS, few_triples, triples_data, write
 
 real = pytest.mark.skipif(not os.environ.get(DATA), reason=f"{DATA} is not set: the public data is not at hand")
 
@@ -23,9 +23,7 @@ real = pytest.mark.skipif(not os.environ.get(DATA), reason=f"{DATA} is not set: 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The tiny data, and splits of their size."""
-    monkeypatch.setattr(triples, "EDITS", {"train": 3, "dev": 1, "test": 2})
-    monkeypatch.setattr(triples, "STRANGERS", {"train": 1, "dev": 1, "test": 1})
-    return triples_data(tmp_path)
+    return few_triples(monkeypatch, tmp_path)
 
 
 def test_wordings_end_with_the_object_and_belong_to_one_relation() -> None:

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from errata.problems.cases import DATA
+from errata.problems.cases import DATA, Problem
 from errata.problems.fact_check import load_fact_check
 from errata.problems.held_out import is_held_out, normalise
 from errata.problems.qa import load_qa
+from errata.training.diets import SPLIT, diet_of
 from errata.training.evidence import EvidenceSources
 from errata.training.groups import Sources
 from errata.training.texts import read
@@ -126,3 +127,30 @@ def test_no_evidence_or_claim_of_a_later_split_is_trained_on() -> None:
         asked += [one.text for one in problem.shared] + [case.edit.prompt for case in problem.cases]
         assert texts.isdisjoint(map(normalise, asked))
         assert pages.isdisjoint(case.edit.meta["page_group"] for case in problem.cases)
+
+
+@pytest.mark.parametrize("problem", SPLIT)
+def test_a_diet_shares_nothing_with_the_splits_it_is_examined_on(problem: str) -> None:
+    """Neither what it is drawn from nor what it draws: no subject, page or beginning of an edit, and no input."""
+    train, *later = (SPLIT[problem](folder(), split=split) for split in ("train", "dev", "test"))
+    for other in later:
+        assert about(train).isdisjoint(about(other)) and texts(train).isdisjoint(texts(other))
+    seen = {text for other in later for text in texts(other)}
+    diet = diet_of(problem, folder())
+    for seed in range(50):
+        batch = diet(8, random.Random(seed))
+        drawn = [prompt for prompt, _ in batch.told] + [text for text, _ in batch.inside] + list(batch.outside)
+        assert seen.isdisjoint(map(normalise, drawn))
+
+
+def about(problem: Problem) -> set[str]:
+    """What a problem's edits are about; the beginnings of Wikipedia's passages are about themselves."""
+    names = [case.edit.meta.get("subject") or case.edit.meta.get("page") or case.edit.prompt for case in problem.cases]
+    return {normalise(name) for name in names}
+
+
+def texts(problem: Problem) -> set[str]:
+    """All that a problem asks, and its edits."""
+    asked = [one.text for case in problem.cases for one in (*case.in_scope, *case.out_of_scope)]
+    asked += [one.text for one in problem.shared] + [case.edit.prompt for case in problem.cases]
+    return {normalise(text) for text in asked}

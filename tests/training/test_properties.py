@@ -11,7 +11,7 @@ import pytest
 
 from errata.errors import ConfigError, ModelError
 from errata.experiments.presets import preset_model
-from errata.models.load import LOT, load_model
+from errata.models.load import RUNS, load_model
 from errata.training.parts import train_part
 from errata.training.properties import PropertySettings, drawn, train_properties
 from tiny_encoder import tiny_backbone
@@ -44,7 +44,7 @@ def test_one_command_trains_it_and_its_name_loads_it(tmp_path: Path, monkeypatch
     figures = train_part("base", "leapofthought", config=recipe, out=Path("runs/lot"), data=data(tmp_path / "data"))
     assert (figures["facts"], figures["facts accuracy"]) == (52, 1.0)
     assert figures["facts majority"] == pytest.approx(40 / 52)
-    card = json.loads((LOT / "card.json").read_text())
+    card = json.loads((RUNS / "lot" / "model" / "card.json").read_text())
     assert card["part"] == "lot" and card["data"] == ["leapofthought/dev.jsonl", "leapofthought/test.jsonl"]
     model = preset_model("mini", "leapofthought")
     assert model.name == "lot"

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from errata.edit import Answer, Decision, Edit, Match
 from errata.editors.finetune import FineTuneSettings, fine_tune
+from errata.editors.learned import BASE, CONFIG, NETWORK, OWN, untrained
 from errata.editors.weights import check_base, editable
 from errata.errors import ConfigError, ModelError, UnsupportedEdit
 from errata.models import Model, check_prompts
@@ -34,9 +35,8 @@ from errata.settings import apply
 if TYPE_CHECKING:
     from torch import Tensor
 
-NETWORK, CONFIG = "network.safetensors", "config.json"
-FOLDER, VECTORS = "network", "edits.safetensors"
-"""Where a saved editor has its network, and the vectors of its edits."""
+VECTORS = "edits.safetensors"
+"""Where a saved editor has the vectors of its edits."""
 THRESHOLD = 0.5
 """A prefix is written where e(x) is above it (section 3.2)."""
 NEAREST = 3
@@ -93,14 +93,17 @@ class Seprog:
 
         path = Path(folder)
         try:
-            found = json.loads((path / CONFIG).read_text(encoding="utf-8"))
+            found = dict(json.loads((path / CONFIG).read_text(encoding="utf-8")))
             state = load_file(path / NETWORK)
         except Exception as error:  # safetensors raises its own errors and OSError
             raise ModelError(f"{path} holds no trained {cls.name} network: {error}") from error
+        base = prompted(model)
+        if known := found.pop(BASE, ""):
+            check_base(editable(model), known, f"the {cls.name} network in {path} was trained")
         settings = _varied(apply(found, SeprogSettings(), str(path / CONFIG)), variant)
-        network = new_prompter(prompted(model), settings, fresh=False)
+        network = new_prompter(base, settings, fresh=False)
         if odd := _misfits(network, state):
-            raise ModelError(f"the network in {path} was trained for another base than {model.name} ({odd})")
+            raise ModelError(f"the {cls.name} network in {path} was trained for another base than {model.name} ({odd})")
         network.load_state_dict(state, strict=False)
         return cls(model, network, settings, untold=untold)
 
@@ -275,7 +278,8 @@ class Seprog:
         try:
             path.mkdir(parents=True, exist_ok=True)
             save_file(_own(self.network), path / NETWORK)
-            (path / CONFIG).write_text(json.dumps(asdict(self.settings), indent=2) + "\n", encoding="utf-8")
+            told = {**asdict(self.settings), BASE: fingerprint(editable(self.given).module)}
+            (path / CONFIG).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
         except OSError as error:
             raise ModelError(f"cannot save the network in {path}: {error.strerror or error}") from error
 
@@ -297,7 +301,7 @@ class Seprog:
         import torch
         from safetensors.torch import save_file
 
-        self.save_pretrained(folder / FOLDER)
+        self.save_pretrained(folder / OWN)
         rows = [row for _, row in self._held.values()]
         save_file({"vectors": torch.stack(rows) if rows else torch.zeros(0)}, folder / VECTORS)
         edits = [{**{key: getattr(edit, key) for key in ("prompt", "target", "id", "space")}, "meta": dict(edit.meta)}
@@ -310,7 +314,7 @@ class Seprog:
         from safetensors.torch import load_file
 
         check_base(prompted(model), told["base"], f"the editor in {folder} was saved")
-        editor = cls.from_pretrained(folder / FOLDER, model, untold=told["untold"])
+        editor = cls.from_pretrained(folder / OWN, model, untold=told["untold"])
         try:
             rows = load_file(folder / VECTORS)["vectors"]
         except Exception as error:  # safetensors raises its own errors and OSError
@@ -383,6 +387,5 @@ def seprog(
         ModelError, UnsupportedModel: see `Seprog.from_pretrained`.
     """
     if not str(weights):
-        said = "seprog needs a trained network: `errata train editor seprog PROBLEM`, then weights=FOLDER"
-        raise ConfigError(said, key="weights")
+        raise untrained("seprog", "PROBLEM")
     return Seprog.from_pretrained(weights, model, untold=untold, variant=variant)

@@ -15,6 +15,7 @@ from errata.editors.weights import WeightEditor, editable
 from errata.errors import UnsupportedEdit, UnsupportedModel
 from errata.experiments.likelihood import by_likelihood
 from errata.models import Model
+from errata.models.prompted import prompted
 from errata.problems.cases import Problem
 from errata.training.diets import DIETS
 
@@ -41,14 +42,17 @@ def check_pair(editor: str, problem: Problem, base: Model | str, settings: Mappi
     if editor in LABELLED and by_likelihood(problem):
         raise UnsupportedEdit(
             f"{editor} does not apply to {problem.name}: its edits say in what manner to speak of a topic, and give no"
-            " answer to learn or to keep (SERAC, section 5.1, leaves them out); take serac, retrieve_prompt, mend or"
-            " enn"
+            " answer to learn or to keep (SERAC, section 5.1, leaves them out); take serac, retrieve_prompt, mend, enn"
+            " or slag"
         )
     weights = issubclass(kind, WeightEditor)
     if (weights or editor in ("lookup", "seprog")) and isinstance(base, str) and URL.match(base):
         seen = "weights, and this editor changes weights" if weights else "hidden states, which this editor reads"
         raise UnsupportedModel(f"{base} is a remote model and does not show its {seen}; take a local model")
-    if weights and not isinstance(base, str):
-        editable(base)
+    if not isinstance(base, str):
+        if weights:
+            editable(base)
+        elif editor == "seprog":
+            prompted(base)
     if (issubclass(kind, Learned) or editor == "seprog") and not str(settings.get("weights", "")):
         raise untrained(editor, problem.name if problem.name in DIETS else next(iter(DIETS)))
