@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import zlib
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from errata.edit import Candidate, Edit, Match
+from tiny_problems import write
 
 WIDTH = 64
 
@@ -118,8 +118,5 @@ def tiny_data(folder: Path) -> Path:
         "zsre/train_qa.jsonl": train,
         "nq_open/dev.jsonl": asked,
     }.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        text = "\n".join(map(json.dumps, rows)) if name.endswith("l") else json.dumps(rows)
-        path.write_text(text + "\n", encoding="utf-8")
+        write(folder / name, rows)
     return folder

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
+
+from tiny_problems import write
 
 COUNT = 400
 
@@ -36,8 +37,5 @@ def hard_data(folder: Path) -> Path:
         "zsre/train_qa.jsonl": train,
         "nq_open/dev.jsonl": asked,
     }.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        text = "\n".join(map(json.dumps, rows)) if name.endswith("l") else json.dumps(rows)
-        path.write_text(text + "\n", encoding="utf-8")
+        write(folder / name, rows)
     return folder

@@ -16,37 +16,9 @@ from errata.experiments.rows import commit, read_rows
 from errata.experiments.scoring import Row, scores
 from errata.models.echo import EchoModel
 from errata.problems.cases import DATA, EditCase, Labelled, Problem, Unlabelled
+from lab import PROBLEM
 from overlap import OverlapScope, SaysTarget, tiny_data
 from tiny_problems import counterfact_data, fact_check_data, mill
-
-ALPHA = Edit(prompt="which family does alpha belong to", target="Beetles", id="alpha")
-BETA = Edit(prompt="who directed beta", target="Ann Lee", id="beta")
-PROBLEM = Problem(
-    name="made_up",
-    split="test",
-    cases=(
-        EditCase(
-            ALPHA,
-            (
-                Labelled("which family does alpha really belong to", "Beetles", "rephrase"),
-                Labelled("alpha", "Beetles", "rephrase", hard=True),
-                Labelled("which family does alpha belong to", "beetles.", "same"),
-            ),
-            (
-                Unlabelled("which order does alpha belong to", "same_subject", hard=True),
-                Unlabelled("alpha belong to family", "same_subject_cloze", hard=True),
-            ),
-        ),
-        EditCase(BETA, (Labelled("so who directed beta", "Ann Lee", "rephrase"),)),
-    ),
-    shared=(
-        Unlabelled("how far is the moon", "nq"),
-        Unlabelled("who directed gamma", "other_subject", hard=True),
-        Unlabelled("who directed the beta", "other_subject", hard=True),
-    ),
-    apart=frozenset({"same_subject_cloze"}),
-    data_hash="abc",
-)
 
 
 def evaluated(problem: Problem | str, tmp_path: Path, **options: Any) -> Report:

@@ -62,17 +62,8 @@ class Learned(WeightEditor):
             ConfigError: its settings hold an unknown key.
             UnsupportedModel: the model does not show its weights.
         """
-        from safetensors.torch import load_file
-
-        path = Path(folder)
-        try:
-            found = dict(json.loads((path / CONFIG).read_text(encoding="utf-8")))
-            state = load_file(path / NETWORK)
-        except Exception as error:  # safetensors raises its own errors and OSError
-            raise ModelError(f"{path} holds no trained {cls.name} network: {error}") from error
-        base = editable(model)
-        if known := found.pop(BASE, ""):
-            check_base(base, known, f"the {cls.name} network in {path} was trained")
+        path, base = Path(folder), editable(model)
+        found, state = read_network(cls.name, path, base)
         settings = apply(found, cls.defaults, str(path / CONFIG))
         network = cls.new(base, settings)
         try:
@@ -97,21 +88,51 @@ class Learned(WeightEditor):
         Raises:
             ModelError: the folder cannot be written.
         """
-        from safetensors.torch import save_file
-
-        path = Path(folder)
-        state = {name: value.contiguous() for name, value in self.network.state_dict().items()}
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            save_file(state, path / NETWORK)
-            told = {**asdict(self.settings), BASE: fingerprint(self.base.module)}
-            (path / CONFIG).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise ModelError(f"cannot save the network in {path}: {error.strerror or error}") from error
+        write_network(Path(folder), self.network.state_dict(), asdict(self.settings), self.base)
 
     def learn(self, model: Editable, told: Sequence[tuple[str, str]]) -> Mapping[str, Tensor]:
         """See WeightEditor: what the network makes of all edits together."""
         return {name: value.detach() for name, value in self.network.tensors(model, told).items()}
+
+
+def write_network(folder: Path, state: Mapping[str, Tensor], settings: Mapping[str, Any], base: Editable) -> None:
+    """Write a network with its settings, and which base model it is for.
+
+    Raises:
+        ModelError: the folder cannot be written.
+    """
+    from safetensors.torch import save_file
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file({name: value.contiguous() for name, value in state.items()}, folder / NETWORK)
+        told = {**settings, BASE: fingerprint(base.module)}
+        (folder / CONFIG).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ModelError(f"cannot save the network in {folder}: {error.strerror or error}") from error
+
+
+def read_network(editor: str, folder: Path, base: Editable) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What `write_network` wrote: the settings and the tensors.
+
+    Args:
+        editor: the editor's name, for messages.
+        folder: where they are.
+        base: the base model at hand; a network that does not tell its own is taken on trust.
+
+    Raises:
+        ModelError: there is none, or it was trained for another base model.
+    """
+    from safetensors.torch import load_file
+
+    try:
+        found = dict(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
+        state = load_file(folder / NETWORK)
+    except Exception as error:  # safetensors raises its own errors and OSError
+        raise ModelError(f"{folder} holds no trained {editor} network: {error}") from error
+    if known := found.pop(BASE, ""):
+        check_base(base, known, f"the {editor} network in {folder} was trained")
+    return found, state
 
 
 def untrained(editor: str, problem: str) -> ConfigError:

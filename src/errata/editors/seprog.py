@@ -12,7 +12,6 @@ of the last two blocks, as `ft`), so that inputs out of scope meet other weights
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 
 from errata.edit import Answer, Decision, Edit, Match
 from errata.editors.finetune import FineTuneSettings, fine_tune
-from errata.editors.learned import BASE, CONFIG, NETWORK, OWN, untrained
+from errata.editors.learned import CONFIG, OWN, read_network, untrained, write_network
 from errata.editors.weights import check_base, editable
 from errata.errors import ConfigError, ModelError, UnsupportedEdit
 from errata.models import Model, check_prompts
@@ -89,17 +88,8 @@ class Seprog:
             ConfigError: its settings hold an unknown key, or the variant needs another training.
             UnsupportedModel: the model takes no embeddings.
         """
-        from safetensors.torch import load_file
-
-        path = Path(folder)
-        try:
-            found = dict(json.loads((path / CONFIG).read_text(encoding="utf-8")))
-            state = load_file(path / NETWORK)
-        except Exception as error:  # safetensors raises its own errors and OSError
-            raise ModelError(f"{path} holds no trained {cls.name} network: {error}") from error
-        base = prompted(model)
-        if known := found.pop(BASE, ""):
-            check_base(editable(model), known, f"the {cls.name} network in {path} was trained")
+        path, base = Path(folder), prompted(model)
+        found, state = read_network(cls.name, path, editable(model))
         settings = _varied(apply(found, SeprogSettings(), str(path / CONFIG)), variant)
         network = new_prompter(base, settings, fresh=False)
         if odd := _misfits(network, state):
@@ -272,16 +262,7 @@ class Seprog:
         Raises:
             ModelError: the folder cannot be written.
         """
-        from safetensors.torch import save_file
-
-        path = Path(folder)
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            save_file(_own(self.network), path / NETWORK)
-            told = {**asdict(self.settings), BASE: fingerprint(editable(self.given).module)}
-            (path / CONFIG).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise ModelError(f"cannot save the network in {path}: {error.strerror or error}") from error
+        write_network(Path(folder), _own(self.network), asdict(self.settings), editable(self.given))
 
     def save(self, folder: str | Path) -> Path:
         """Write network, settings and edits into a folder for `errata.load`; the base is named, not copied.
@@ -347,7 +328,7 @@ class Led:
 def _own(network: Any) -> dict[str, Tensor]:
     """What of a network is trained, or measured on its base: all but the encoder's frozen weights."""
     kept = {name for name, value in network.named_parameters() if value.requires_grad} | {"size"}
-    return {name: value.contiguous() for name, value in network.state_dict().items() if name in kept}
+    return {name: value for name, value in network.state_dict().items() if name in kept}
 
 
 def _misfits(network: Any, state: Mapping[str, Tensor]) -> str:
