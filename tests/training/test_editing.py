@@ -45,7 +45,7 @@ def test_the_divergence_is_that_of_the_distributions(base: LocalModel) -> None:
 
 def test_the_objective_weighs_its_terms_and_reaches_the_network(base: LocalModel) -> None:
     network = new_mend(editable(base), MendSettings(last=1, rank=2, step=0.1, normalise=False))
-    losses = objective(base, network(base, TRIAL.told), TRIAL, 0.5)
+    losses = objective(base, network(base, [TRIAL.told]), [TRIAL], 0.5)
     assert float(losses["loss"].detach()) == pytest.approx(
         float((0.5 * losses["edit"] + losses["kept"]).detach()), rel=1e-5
     )

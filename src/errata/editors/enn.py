@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from errata.editors.gradients import edit_loss
+from errata.editors.gradients import Rank, edit_loss, factors, watched
 from errata.editors.learned import Learned, trained
+from errata.editors.updates import Updates, packed
 from errata.editors.weights import Editable
 from errata.errors import ConfigError
 from errata.models import Model
@@ -44,8 +45,8 @@ class EnnSettings:
 def new_enn(model: Editable, settings: EnnSettings) -> Any:
     """Untrained: a torch module with the base's weights and step sizes, which edits by plain gradient descent.
 
-    Its `tensors(model, told)` gives the edited weights, differentiable in its own while it is in training mode;
-    `before()` those before any edit.
+    Its `tensors(model, told)` gives the edited weights, differentiable in its own while it is in training mode,
+    `before()` those before any edit; its forward gives the `Updates` that several sets of edits make of those.
     """
     import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -77,7 +78,17 @@ def new_enn(model: Editable, settings: EnnSettings) -> Any:
                     values = [value - size * slope for value, size, slope in zip(values, sizes, slopes, strict=True)]
             return dict(zip(self.names, values, strict=True))
 
-        forward = tensors
+        def updates(self, base: Editable, sets: Sequence[Sequence[tuple[str, str]]]) -> dict[str, Updates]:
+            """A step from the weights before, of each of several sets of as many edits."""
+            told = [one for own in sets for one in own]
+            before = base.through(self.before())
+            with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH), watched(base, self.names) as seen:
+                found = factors(edit_loss(before, told) * len(sets), seen, twice=True)
+            sizes = dict(zip(self.names, self.log_steps.exp(), strict=True))
+            stepped = {name: Rank(own.inputs, own.deltas * sizes[name], own.edits) for name, own in found.items()}
+            return {name: packed(rank, [len(own) for own in sets]) for name, rank in stepped.items()}
+
+        forward = updates
 
     return Adaptable()
 

@@ -86,20 +86,21 @@ def watched(model: Editable, names: Sequence[str]) -> Iterator[Seen]:
             handle.remove()
 
 
-def factors(loss: Tensor, seen: Seen) -> Mapping[str, Rank]:
+def factors(loss: Tensor, seen: Seen, *, twice: bool = False) -> Mapping[str, Rank]:
     """The factors of a loss's gradient at the layers that were watched while it was made, by weight.
 
     Args:
         loss: a scalar.
         seen: what `watched` gave; the first axis of every tensor in it counts edits, over all calls of a layer.
+        twice: whether the factors are differentiable themselves.
     """
     import torch
 
     outputs = [out for calls in seen.values() for _, out in calls]
-    grads = iter(torch.autograd.grad(loss, outputs, allow_unused=True))
+    grads = iter(torch.autograd.grad(loss, outputs, allow_unused=True, create_graph=twice))
     found = {}
     for name, calls in seen.items():
-        pairs = [(x.detach(), grad) for x, out in calls if (grad := next(grads)) is not None]
+        pairs = [(x if twice else x.detach(), grad) for x, out in calls if (grad := next(grads)) is not None]
         each = [tokens for x, _ in pairs for tokens in [x.shape[1:-1].numel()] * len(x)]
         found[name] = Rank(
             torch.cat([x.flatten(0, -2) for x, _ in pairs]),

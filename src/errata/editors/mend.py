@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from errata.editors.gradients import Rank, gradient, ranks
 from errata.editors.learned import Learned, trained
+from errata.editors.updates import Updates, packed
 from errata.editors.weights import Editable
 from errata.errors import ConfigError
 from errata.models import Model
@@ -54,7 +55,8 @@ class MendSettings:
 def new_mend(model: Editable, settings: MendSettings) -> Any:
     """An untrained network for a model's layers: a torch module that leaves the (normalised) gradient as it is.
 
-    Its `tensors(model, told)` gives the edited weights, differentiable in the network's own.
+    Its `tensors(model, told)` gives the edited weights, differentiable in the network's own, and its forward the
+    `Updates` that several sets of edits make, each of which has as many.
     """
     import torch
 
@@ -118,7 +120,7 @@ def new_mend(model: Editable, settings: MendSettings) -> Any:
             rows, number = torch.cat([inputs, deltas], -1), torch.tensor(layer, device=inputs.device)
             for block in self.blocks:
                 rows = block(rows, number)
-            return Rank(rows[:, : self.d_in], rows[:, self.d_in :])
+            return Rank(rows[:, : self.d_in], rows[:, self.d_in :], rank.edits)
 
     class Mender(torch.nn.Module):
         rates: ClassVar[Mapping[str, float]] = {"log_steps": STEP_RATE}
@@ -132,18 +134,28 @@ def new_mend(model: Editable, settings: MendSettings) -> Any:
             self.transforms = torch.nn.ModuleDict({f"{a}x{b}": Transform(a, b, shapes.count((a, b))) for a, b in kinds})
             self.log_steps = torch.nn.Parameter(torch.full((len(shapes),), math.log(settings.step)))
 
-        def tensors(self, base: Editable, told: Sequence[tuple[str, str]]) -> dict[str, Tensor]:
-            factors = ranks(base, told, self.names)
-            found = {}
+        def better(self, base: Editable, told: Sequence[tuple[str, str]], share: float) -> dict[str, Rank]:
+            """The rewritten factors, step size and all; `share` of these edits are made at once."""
+            found = ranks(base, told, self.names)
+            made = {}
             for at, (name, (shape, layer)) in enumerate(zip(self.names, self.places, strict=True)):
-                better = self.transforms[shape](factors[name], layer)
-                owner = base.module.get_submodule(name.rpartition(".")[0])
-                found[name] = base.module.get_parameter(name).detach() - self.log_steps[at].exp() * gradient(
-                    owner, better
-                )
-            return found
+                own = found[name]  # of the loss of all of them; each set's own loss averages over fewer
+                new = self.transforms[shape](Rank(own.inputs, own.deltas / share, own.edits), layer)
+                made[name] = Rank(new.inputs, new.deltas * self.log_steps[at].exp(), new.edits)
+            return made
 
-        forward = tensors
+        def tensors(self, base: Editable, told: Sequence[tuple[str, str]]) -> dict[str, Tensor]:
+            return {
+                name: base.module.get_parameter(name).detach()
+                - gradient(base.module.get_submodule(name.rpartition(".")[0]), rank)
+                for name, rank in self.better(base, told, 1.0).items()
+            }
+
+        def updates(self, base: Editable, sets: Sequence[Sequence[tuple[str, str]]]) -> dict[str, Updates]:
+            made = self.better(base, [one for told in sets for one in told], 1 / len(sets))
+            return {name: packed(rank, [len(told) for told in sets]) for name, rank in made.items()}
+
+        forward = updates
 
     return Mender()
 

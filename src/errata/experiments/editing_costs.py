@@ -121,7 +121,7 @@ def _training(wish: Mapping[str, Any]) -> Callable[[], object]:
     from errata.models.load import load_model
     from errata.models.prompted import prompted
     from errata.training.diets import diet_of
-    from errata.training.editing import EDITORS, base_of, losses_of, trial_of
+    from errata.training.editing import EDITORS, base_of, losses_of, trials_of
     from errata.training.parts import default_settings
     from errata.training.seprog import Sets
     from errata.training.seprog import objective as guided
@@ -142,8 +142,8 @@ def _training(wish: Mapping[str, Any]) -> Callable[[], object]:
         return partial(_back, lambda trained, dealt: guided(trained, base, dealt, settings.scope_weight), network, sets)
     network = EDITORS[type(settings)].new(model, settings.network).train()
     loss = partial(losses_of, settings, model)
-    trial = trial_of(model, diet, wish["edits"], source, others=wish["editor"] == "slag")
-    return partial(_back, loss, network, trial)
+    trials = trials_of(model, diet, wish["edits"], 1, source, others=wish["editor"] == "slag")
+    return partial(_back, loss, network, trials)
 
 
 def _scope_step(data: Path, edits: int, source: random.Random) -> Callable[[], object]:

@@ -8,7 +8,7 @@ have the same two terms. The base model stays as it is; gradients flow through t
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from errata import metrics
 from errata.editors.enn import Enn, EnnSettings
-from errata.editors.gradients import edit_loss
 from errata.editors.learned import Learned
 from errata.editors.mend import Mend, MendSettings
 from errata.editors.slag import Slag, SlagSettings
+from errata.editors.updates import Updates, under
 from errata.editors.weights import Editable, editable, lesson
 from errata.errors import ConfigError
 from errata.models.load import load_model
@@ -46,8 +46,6 @@ class EditorTraining:
     """Weight of the edits' likelihood beside the divergence on other inputs (the papers' c_e)."""
     exam: int = 60
     """Dev edits that edit success and drawdown are measured on while training."""
-    base_weight: float = 0.0
-    """Weight of the divergence of the answers before any edit from the base's, where the editor changes these too."""
     network: Any = None
     """The network."""
     loop: LoopSettings = field(
@@ -77,7 +75,7 @@ class EnnTraining(EditorTraining):
     """ENN's weights and step sizes and how they are trained."""
 
     base_weight: float = 1.0
-    """See EditorTraining; the released code's c_base."""
+    """Weight of the divergence of the answers before any edit from the base's; the released code's c_base."""
     network: EnnSettings = field(default_factory=lambda: EnnSettings(step=1.0))
     """The inner step."""
     loop: LoopSettings = field(
@@ -136,27 +134,35 @@ class Trial:
     others: Told = ()
 
 
-def trial_of(model: Editable, diet: Diet, edits: int, source: random.Random, *, others: bool = False) -> Trial:
-    """So many edits drawn from a diet; drawn again where the base has nothing to say to any of the other inputs.
+def trials_of(
+    model: Editable, diet: Diet, edits: int, count: int, source: random.Random, *, others: bool = False
+) -> list[Trial]:
+    """So many trials; one is drawn again where the base has nothing to say to any of its inputs out of scope.
 
     Args:
         model: the base model.
         diet: what is drawn from.
-        edits: how many.
+        edits: of each trial.
+        count: how many trials.
         source: of what is drawn.
         others: whether the prompts of as many other edits are asked.
     """
-    while True:
-        drawn = diet(edits, source)
-        outside = _answered(model, drawn.outside)
-        if outside:
-            apart = _answered(model, [prompt for prompt, _ in diet(edits, source).told]) if others else ()
-            return Trial(drawn.told, drawn.inside, outside, drawn.wrong, apart)
+    made: list[Trial] = []
+    while len(made) < count:
+        drawn = [diet(edits, source) for _ in range(count - len(made))]
+        apart = [[prompt for prompt, _ in diet(edits, source).told] if others else [] for _ in drawn]
+        asked = [text for one, prompts in zip(drawn, apart, strict=True) for text in (*one.outside, *prompts)]
+        said = iter(model.generate(asked))  # all at once
+        for one, prompts in zip(drawn, apart, strict=True):
+            outside, other = _answered(one.outside, said), _answered(prompts, said)
+            if outside:
+                made.append(Trial(one.told, one.inside, outside, one.wrong, other))
+    return made
 
 
-def _answered(model: Editable, texts: Sequence[str]) -> Told:
-    """Texts with the base's answers, where it has one."""
-    return [(text, said) for text, said in zip(texts, model.generate(texts), strict=True) if said]
+def _answered(texts: Sequence[str], said: Iterator[str]) -> Told:
+    """Texts with the answers that come next, where they say something."""
+    return [(text, answer) for text in texts if (answer := next(said))]
 
 
 def divergence(before: Any, after: Any, asked: Told) -> Tensor:
@@ -165,39 +171,67 @@ def divergence(before: Any, after: Any, asked: Told) -> Tensor:
 
     texts, answers = [text for text, _ in asked], [answer for _, answer in asked]
     with torch.no_grad():
-        old = torch.cat([logits for logits, _ in before.logits(texts, answers)]).log_softmax(-1)
-    new = torch.cat([logits for logits, _ in after.logits(texts, answers)]).log_softmax(-1)
+        old = before.logits(texts, answers)
+    return _divergence(old, after.logits(texts, answers))
+
+
+def _divergence(before: Sequence[tuple[Tensor, Tensor]], after: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    import torch
+
+    old, new = (torch.cat([logits for logits, _ in rows]).float().log_softmax(-1) for rows in (before, after))
     return torch.nn.functional.kl_div(new, old, reduction="batchmean", log_target=True)
 
 
-def objective(model: Editable, tensors: Mapping[str, Tensor], trial: Trial, weight: float) -> Mapping[str, Tensor]:
-    """The losses of an update.
+def objective(
+    model: Editable, updates: Mapping[str, Updates], trials: Sequence[Trial], weight: float, *, base: Any = None
+) -> Mapping[str, Tensor]:
+    """The losses of several updates, one a trial, all asked in one pass.
 
     Args:
-        model: the base model.
-        tensors: the edited weights, differentiable.
-        trial: what is asked.
+        model: what the updates are of.
+        updates: by weight, differentiable.
+        trials: what is asked under each.
         weight: of the edits beside the rest.
+        base: the base model, where it is another than `model`.
 
     Returns:
         "edit", the negative log-likelihood in scope, and with it, where there are wrong answers, the unlikelihood of
-        these (SERAC, appendix D.2); "kept", the divergence out of scope; "loss", their weighted sum.
+        these (SERAC, appendix D.2); "kept", the divergence from the base out of scope; "loss", their weighted sum.
     """
-    moved = model.through(tensors)
-    edit, kept = edit_loss(moved, trial.inside), divergence(model, moved, trial.outside)
-    if trial.wrong:
-        edit = edit + unlikelihood(moved, trial.wrong)
+    import torch
+
+    rows: list[tuple[int, str, str]] = []
+    parts: dict[str, slice] = {}
+    for name in ("inside", "outside", "wrong"):
+        begin = len(rows)
+        rows += [(at, *pair) for at, trial in enumerate(trials) for pair in getattr(trial, name)]
+        parts[name] = slice(begin, len(rows))
+    sets = torch.tensor([at for at, _, _ in rows], device=next(iter(updates.values())).inputs.device)
+    texts, answers = [text for _, text, _ in rows], [answer for _, _, answer in rows]
+    with under(model, {name: update.of(sets) for name, update in updates.items()}):
+        said = model.logits(texts, answers)
+    inside = [torch.nn.functional.cross_entropy(logits.float(), ids) for logits, ids in said[parts["inside"]]]
+    edit = torch.stack(inside).mean()
+    if said[parts["wrong"]]:
+        edit = edit + unlikelihood(said[parts["wrong"]])
+    with torch.no_grad():
+        old = (base or model).logits(texts[parts["outside"]], answers[parts["outside"]])
+    kept = _divergence(old, said[parts["outside"]])
     return {"loss": weight * edit + kept, "edit": edit, "kept": kept}
 
 
-def unlikelihood(model: Any, told: Told) -> Tensor:
-    """-log(1 - p) per token of answers that must not be given, averaged over answers (Li et al., 2020)."""
+def unlikelihood(said: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """-log(1 - p) per token of answers that must not be given, averaged over answers (Li et al., 2020).
+
+    Args:
+        said: (logits of shape (tokens, vocabulary), token ids) of each.
+    """
     import torch
 
     losses = []
-    for logits, ids in model.logits([text for text, _ in told], [answer for _, answer in told]):
-        said = logits.float().log_softmax(-1).gather(-1, ids[:, None]).exp().clamp(max=1 - 1e-6)
-        losses.append(-torch.log1p(-said).mean())
+    for logits, ids in said:
+        likely = logits.float().log_softmax(-1).gather(-1, ids[:, None]).exp().clamp(max=1 - 1e-6)
+        losses.append(-torch.log1p(-likely).mean())
     return torch.stack(losses).mean()
 
 
@@ -326,12 +360,11 @@ def train_editor(settings: EditorTraining, folder: Path, data: Path) -> Mapping[
         return Examiner(model, dev, settings.edits, count, UNTOLD.get(settings.problem, ""))
 
     def loss_of(trained: Any, trials: Sequence[Trial]) -> Mapping[str, Any]:
-        each = [losses_of(settings, model, trained, trial) for trial in trials]
-        return {name: sum(losses.get(name, 0.0) for losses in each) / len(each) for name in each[0]}
+        return losses_of(settings, model, trained, trials)
 
     def batch_at(source: random.Random) -> Sequence[Trial]:
         others = isinstance(settings, SlagTraining)
-        return [trial_of(model, diet, settings.edits, source, others=others) for _ in range(settings.loop.batch)]
+        return trials_of(model, diet, settings.edits, settings.loop.batch, source, others=others)
 
     train(network, batch_at, loss_of, settings.loop, folder, evaluate=exam(settings.exam).figures, better="net")
     figures = exam(4 * settings.exam).figures(network)
@@ -339,21 +372,25 @@ def train_editor(settings: EditorTraining, folder: Path, data: Path) -> Mapping[
     return {f"dev {name}": value for name, value in figures.items()}
 
 
-def losses_of(settings: EditorTraining, model: Editable, network: Any, trial: Trial) -> Mapping[str, Any]:
-    """The losses of one trial, by the editor's own objective.
+def losses_of(settings: EditorTraining, model: Editable, network: Any, trials: Sequence[Trial]) -> Mapping[str, Any]:
+    """The losses of a step, by the editor's own objective.
 
     Args:
         settings: of its training.
         model: the base model.
         network: what makes the edits.
-        trial: what is tried.
+        trials: what is tried, each by itself.
     """
     if isinstance(settings, SlagTraining):
-        return slag_losses(network, model, trial, settings)
-    losses = dict(objective(model, network(model, trial.told), trial, settings.edit_weight))
-    if settings.base_weight:
-        losses["base"] = divergence(model, model.through(network.before()), trial.outside)
-        losses["loss"] = losses["loss"] + settings.base_weight * losses["base"]
+        each = [slag_losses(network, model, trial, settings) for trial in trials]
+        return {name: sum(losses.get(name, 0.0) for losses in each) / len(each) for name in each[0]}
+    updates = network(model, [trial.told for trial in trials])
+    if not isinstance(settings, EnnTraining):
+        return objective(model, updates, trials, settings.edit_weight)
+    before = model.through(network.before())
+    losses = dict(objective(before, updates, trials, settings.edit_weight, base=model))
+    losses["base"] = divergence(model, before, [pair for trial in trials for pair in trial.outside])
+    losses["loss"] = losses["loss"] + settings.base_weight * losses["base"]
     return losses
 
 
