@@ -25,7 +25,7 @@ def test_every_editor_is_measured_told_how_to_train_or_told_why_not(
     assert outcome.cells == {"ran": 8, "kept": 0, "missing": 8, "failed": 6}
     assert outcome.why["mend-qa-2"] == "mend-qa: not trained: run `errata train editor mend qa`"
     assert "echo does not show its weights" in outcome.why["ft-qa-2"]
-    assert "no radius is known for echo" in outcome.why["lookup-fact_check-2"]
+    assert "echo shows no hidden states" in outcome.why["lookup-fact_check-2"]
     page = (tmp_path / "results" / "editors" / "editors.md").read_text()
     rows = {(row[0], row[1]): row for row in rows_of(page)}
     assert len(rows) == 22 and ("ConvSent", "FT") not in rows and ("ConvSent", "LU") not in rows
