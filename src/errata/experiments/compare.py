@@ -11,7 +11,7 @@ from errata.experiments.parts import Setting
 from errata.experiments.plots import Line, Point, line_plot
 from errata.experiments.problem_tables import NAMES, not_measured
 from errata.experiments.published import EDITORS3
-from errata.experiments.rivals import ENN, FT, LU, MEND, OURS, RP, Rival, cell
+from errata.experiments.rivals import ENN, FT, LU, MEND, OURS, RP, SEPROG, SLAG, Rival, cell
 from errata.experiments.tables import count, figure, markdown
 from errata.models import Model
 from errata.problems import cases as kinds
@@ -87,7 +87,9 @@ EDITORS = Experiment("editors", "All editors on four problems (SERAC, Table 3)",
 
 
 def _named(rival: Rival, trained_at: int | None) -> str:
-    return rival.title if not rival.trained else f"{rival.title}, trained at k = {trained_at or 10}"
+    if not rival.trained or rival == SEPROG:
+        return rival.title
+    return f"{rival.title}, trained at k = {trained_at or 10}"
 
 
 def _key(rival: Rival, trained_at: int | None, k: int) -> str:
@@ -156,7 +158,8 @@ def consistent(problem: Problem, base: Model) -> Problem:
     return replace(problem, cases=tuple(kept))
 
 
-SINGLE = tuple((rival, 1 if rival.trained else None) for rival in (FT, MEND, ENN))
+SINGLE: tuple[tuple[Rival, int | None], ...] = ((FT, None), (MEND, 1), (ENN, 1), (SLAG, 1), (SEPROG, None))
+"""Editors of the check, with the k that their networks were trained at; SeProG's recipe draws it from 1 to 12."""
 
 
 def _single_cells(setting: Setting) -> list[Cell]:
