@@ -5,8 +5,9 @@ are W - step * (sum over tokens of their outer products), and network and step s
 makes the edit hold, for rephrases too, and leaves other answers alone. Layers of one shape share a network and have a
 scale and a shift of their own (released code).
 
-Unlike there, step sizes are learnt as logarithms, so that none changes its sign, and the network's inner weights begin
-with a deviation of 1 over the root of their width instead of 1, so that one rate of learning serves all.
+Unlike there, step sizes are learnt as logarithms, so that none changes its sign, the network's inner weights begin with
+a deviation of 1 over the root of their width instead of 1, so that one rate of learning serves all, and the last layer
+is not clamped at 0: where both only add, no direction that other inputs share can be taken out of an update.
 """
 
 from __future__ import annotations
@@ -61,10 +62,11 @@ def new_mend(model: Editable, settings: MendSettings) -> Any:
     import torch
 
     class Block(torch.nn.Module):
-        """x + max(0, scale * (U V x + b) + shift), U being zero at first; scale and shift by layer."""
+        """x + scale * (U V x + b) + shift, U zero at first; scale and shift by layer; what is added may be clamped at 0."""
 
-        def __init__(self, width: int, rank: int, layers: int) -> None:
+        def __init__(self, width: int, rank: int, layers: int, *, clamped: bool) -> None:
             super().__init__()
+            self.clamped = clamped
             rank = min(rank, width)
             self.up = torch.nn.Parameter(torch.zeros(width, rank))
             self.down = torch.nn.Parameter(torch.randn(rank, width) / width**0.5)
@@ -75,7 +77,7 @@ def new_mend(model: Editable, settings: MendSettings) -> Any:
         def forward(self, rows: Tensor, layer: Tensor) -> Tensor:
             made = rows @ self.down.T @ self.up.T + self.bias
             moved: Tensor = self.scale(layer) * made + self.shift(layer)
-            return rows + moved.clamp(min=0)  # its slope at 0 is 1, not 0
+            return rows + (moved.clamp(min=0) if self.clamped else moved)  # the slope at 0 is 1, not 0
 
     class Running(torch.nn.Module):
         """Mean and deviation of all rows met while training (Welford's sums)."""
@@ -111,7 +113,9 @@ def new_mend(model: Editable, settings: MendSettings) -> Any:
             super().__init__()
             self.d_in = d_in
             self.left, self.right = Running(d_in), Running(d_out)
-            self.blocks = torch.nn.ModuleList(Block(d_in + d_out, settings.rank, layers) for _ in range(2))
+            self.blocks = torch.nn.ModuleList(
+                Block(d_in + d_out, settings.rank, layers, clamped=clamped) for clamped in (True, False)
+            )
 
         def forward(self, rank: Rank, layer: int) -> Rank:
             inputs, deltas = rank.inputs, rank.deltas

@@ -50,7 +50,7 @@ class EditorTraining:
     """The network."""
     loop: LoopSettings = field(
         default_factory=lambda: LoopSettings(
-            steps=250, batch=1, lr=2e-3, warmup=20, clip=100.0, evaluate_every=125, save_every=50
+            steps=250, batch=1, lr=1e-3, warmup=20, clip=100.0, evaluate_every=125, save_every=50
         )
     )
     """The training loop; a step averages over `batch` trials of k edits each."""
