@@ -62,7 +62,7 @@ def new_mend(model: Editable, settings: MendSettings) -> Any:
     import torch
 
     class Block(torch.nn.Module):
-        """x + scale * (U V x + b) + shift, U zero at first; scale and shift by layer; what is added may be clamped at 0."""
+        """x + scale * (U V x + b) + shift, U zero at first; scale and shift by layer; what is added may be clamped."""
 
         def __init__(self, width: int, rank: int, layers: int, *, clamped: bool) -> None:
             super().__init__()
