@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from errata.experiments.catalogue import COMPARE
 from errata.experiments.compare import EDITORS, EDITORS_BY_K, EDITORS_SINGLE, LINES, SIZES, batches_of, consistent
 from errata.experiments.experiment import Result
+from errata.experiments.parts import Setting
 from errata.models.echo import EchoModel
 from lab import PROBLEM, found, made_up, ran, rows_of
 from overlap import OverlapScope
@@ -92,3 +94,13 @@ def test_one_edit_at_a_time_by_hand() -> None:
     }
     [first, *_] = rows_of(EDITORS_SINGLE.show(told).text)
     assert first == ["FT", "0.900", "0.300", "0.125", "0.250", "0.500"]
+
+
+def test_the_papers_preset_has_networks_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Setting, "data_hash", lambda self, problem: "abc")
+    setting = Setting(preset="paper", runs=tmp_path)
+    assert all(experiment.cells(setting) for experiment in COMPARE.values())
+    cells = {cell.name: cell for cell in EDITORS.cells(setting)}
+    made = f"`errata train editor mend qa_hard --preset paper --out {tmp_path}/paper-mend-qa_hard`"
+    assert cells["mend-qa_hard-10"].missing == f"paper-mend-qa_hard: not trained: run {made}"
+    assert "fc:bert-base-uncased: has no verdict as published: fine-tune it" in cells["ft-fact_check-10"].missing

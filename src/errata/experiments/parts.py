@@ -19,7 +19,7 @@ from errata.counterfactual.seq2seq import Seq2SeqCounterfactual
 from errata.errors import ConfigError, ModelError
 from errata.experiments.presets import MINI, PAPER, SMALL, Parts
 from errata.models import Model
-from errata.models.load import load_model
+from errata.models.load import CLAIMS, load_model
 from errata.models.network import NetworkConfig
 from errata.models.untrained import BEFORE, untrained
 from errata.problems.cases import DataFolder
@@ -27,6 +27,7 @@ from errata.scope import Scope
 from errata.scope.cascade import CascadeScope
 from errata.scope.cross import CrossScope
 from errata.scope.dual import DualScope
+from errata.training.parts import PUBLISHED
 
 MADE_OF: Mapping[str, tuple[str, ...]] = {
     "cascade": ("dual", "pair"),
@@ -67,6 +68,10 @@ PRESETS: Mapping[str, Mapping[str, Parts]] = {
         "sentiment": Parts(
             "facebook/blenderbot_small-90M", "paper-sentiment-scope", "paper-sentiment-counterfactual", 5
         ),
+        **{
+            name: Parts(PUBLISHED[name], "paper-qa-scope", "verbatim", 10)
+            for name in ("zsre_copy", "fever_copy", "wikipedia", "leapofthought", "triples")
+        },
     },
 }
 """Which parts each problem takes, and how many edits at once (SERAC, section 5)."""
@@ -158,13 +163,15 @@ def find(name: str, runs: Path, *, make: str = "") -> Found:
     folder = runs / name / "model"
     for place in (folder, Path(name)):
         if (place / "config.json").is_file() or (place / "dual" / "config.json").is_file():
-            if name in SAID:
-                return Found(name, f"{SAID[name]}:{place}", folder_hash(place))
+            if said := SAID.get(name, "fc" if name.startswith(CLAIMS) else ""):
+                return Found(name, f"{said}:{place}", folder_hash(place))
             return Found(name, str(place), folder_hash(place), folder=place)
     if name.startswith(BEFORE):
         return Found(name, name, name)
     if "/" in name and not name.startswith((".", "/")):
         return Found(name, name, name)
+    if name.startswith(CLAIMS):
+        return Found(name, name, "", f"has no verdict as published: fine-tune it on FEVER's claims into {folder}")
     return Found(name, name, "", f"not trained: run `{make or _make(name, runs)}`")
 
 

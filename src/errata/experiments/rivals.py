@@ -13,6 +13,7 @@ from typing import Any
 from errata.experiments.experiment import Cell
 from errata.experiments.measuring import contest, evaluation
 from errata.experiments.parts import Setting, find
+from errata.experiments.presets import PAPER
 from errata.models import Model
 from errata.problems.cases import Problem
 
@@ -96,8 +97,10 @@ def cell(
     weights = None
     if rival.trained:
         how = rival.recipe or ("" if trained_at is None else f"k{trained_at}")
-        part = "-".join(word for word in (rival.editor, problem, how) if word)
-        recipe = f" --config configs/compare/{rival.editor}-{how}.toml --out {setting.runs / part}" if how else ""
+        paper = setting.preset == PAPER
+        part = "-".join(word for word in ("paper" * paper, rival.editor, problem, how) if word)
+        recipe = f" --config configs/compare/{rival.editor}-{how}.toml" * bool(how) + " --preset paper" * paper
+        recipe += f" --out {setting.runs / part}" * (bool(how) or paper)
         weights = find(part, setting.runs, make=f"errata train editor {rival.editor} {problem}{recipe}")
     return contest(
         called,
