@@ -50,7 +50,7 @@ class Rival:
         return f"{self.editor}-{self.variant}" if self.variant else self.editor
 
 
-FT = Rival("ft", "FT", settings={"lr": 1e-3}, never=("sentiment",))
+FT = Rival("ft", "FT", settings={"lr": 3e-4}, never=("sentiment",))
 LU = Rival("lookup", "LU", by_base={"mini": {"radius": 1.87}, "fc": {"radius": 4.42}}, never=("sentiment",))
 MEND = Rival("mend", "MEND", trained=True)
 ENN = Rival("enn", "ENN", trained=True)
