@@ -82,7 +82,8 @@ def _measured(asked: Mapping[str, Any], config: Mapping[str, Any], rows: Path, p
 
 def _process(asked: Mapping[str, Any]) -> dict[str, Any]:
     code = "import sys; from errata.experiments.editing_costs import measure; print(measure(sys.argv[1]))"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+    one = {"OMP_NUM_THREADS": "1"}  # more threads would wait for one another wherever something else runs
+    environment = {**os.environ, **one, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
     command = [sys.executable, "-c", code, json.dumps(asked)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
@@ -97,9 +98,6 @@ def measure(asked: str) -> str:
     Args:
         asked: JSON with `editor`, `phase` ("train" or "infer"), `edits`, `base`, `data` and `seed`.
     """
-    import torch
-
-    torch.set_num_threads(1)  # more would wait for one another wherever something else runs
     wish = json.loads(asked)
     work = _training(wish) if wish["phase"] == "train" else _inference(wish)
     before = resident("VmRSS:")
