@@ -51,7 +51,7 @@ def test_another_network_is_measured_anew(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_cell_makes_about_as_many_edits_whatever_k_is() -> None:
-    assert [batches_of(k) for k in SIZES] == [300, 30, 4, 1]
+    assert [batches_of(k) for k in SIZES] == [150, 15, 2, 1]
 
 
 def test_the_plot_has_a_line_an_editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,9 +17,9 @@ from errata.models import Model
 from errata.problems import cases as kinds
 from errata.problems.cases import Problem
 
-EDITS = 300
+EDITS = 150
 """Edits that a cell makes in all, in batches of k; most editors take seconds for a batch."""
-SAMPLE = 200
+SAMPLE = 150
 """Inputs of each kind."""
 TABLE = (FT, LU, MEND, ENN, RP, OURS)
 SIZES = (1, 10, 75, 582)

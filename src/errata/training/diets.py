@@ -37,7 +37,7 @@ class Drawn:
     Args:
         told: the edits, as (prompt, answer).
         inside: an input in the scope of each, with the answer that is due.
-        outside: as many inputs that are in the scope of none.
+        outside: inputs that are in the scope of none, as many where there are so many.
         wrong: inputs in scope with an answer that must not be given, where edits demand a manner and no exact answer.
     """
 
@@ -47,6 +47,8 @@ class Drawn:
     wrong: Told = ()
 
 
+TRIES = 1000
+"""Groups that are drawn for an edit before a corpus is thought to have no more."""
 Diet = Callable[[int, random.Random], Drawn]
 """Draws so many edits from a random source."""
 
@@ -78,6 +80,22 @@ def dev_of(problem: str, data: Path) -> Problem:
     return DEV[problem](data, split="dev")
 
 
+def examined(problem: Problem, edits: int, count: int) -> list[tuple[list[EditCase], list[str]]]:
+    """What an editor is examined on: batches of edits, each with as many inputs in no scope.
+
+    Args:
+        problem: a dev split.
+        edits: of a batch, k.
+        count: edits in all.
+    """
+    usable = [case for case in problem.cases if case.in_scope]
+    cases = random.Random(0).sample(usable, min(count, len(usable)))
+    pool = problem.shared or [one for case in cases for one in case.out_of_scope]
+    asked = [one.text for one in random.Random(1).sample(pool, min(len(cases), len(pool)))]
+    batches = [cases[at : at + edits] for at in range(0, len(cases), edits)]
+    return [(batch, asked[at :: len(batches)]) for at, batch in enumerate(batches)]
+
+
 def grouped(draw: Callable[[random.Random], Group], untold: str = "") -> Diet:
     """A diet of groups, no two of a batch alike.
 
@@ -88,7 +106,11 @@ def grouped(draw: Callable[[random.Random], Group], untold: str = "") -> Diet:
 
     def drawn(count: int, source: random.Random) -> Drawn:
         kept: dict[str, tuple[Group, tuple[str, str]]] = {}
+        tries = 0
         while len(kept) < count:
+            tries += 1
+            if tries > TRIES * count:
+                raise ConfigError(f"no {count} edits that keep apart were found, only {len(kept)}", key="edits")
             group = draw(source)
             asked = [(one.text, SAID.get(one.kind) or one.answer) for one in group.inside if one.kind != "none"]
             if (group.target or untold) and asked and group.outside:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -24,7 +23,7 @@ from errata.editors.weights import Editable, editable, lesson
 from errata.errors import ConfigError
 from errata.models.load import load_model
 from errata.problems.cases import EditCase, Problem
-from errata.training.diets import BASES, DIETS, UNTOLD, Diet, Told, dev_of, diet_of
+from errata.training.diets import BASES, DIETS, UNTOLD, Diet, Told, dev_of, diet_of, examined
 from errata.training.loop import LoopSettings, train
 from errata.training.slag import slag_losses
 
@@ -256,18 +255,12 @@ class Examiner:
 
     def __init__(self, model: Editable, problem: Problem, edits: int, count: int, untold: str = "") -> None:
         self._model, self._untold = model, untold
-        usable = [case for case in problem.cases if case.in_scope]
-        cases = random.Random(0).sample(usable, min(count, len(usable)))
-        self._batches = [cases[at : at + edits] for at in range(0, len(cases), edits)]
-        pool = [one.text for one in problem.shared] or [one.text for case in cases for one in case.out_of_scope]
-        asked = random.Random(1).sample(pool, min(len(cases), len(pool)))
-        self._asked = [asked[at : at + edits] for at in range(0, len(asked), edits)]
-        self._before = [model.generate(texts) for texts in self._asked]
+        self._batches = [(cases, asked, model.generate(asked)) for cases, asked in examined(problem, edits, count)]
 
     def figures(self, network: Any) -> dict[str, float]:
         """Means over all edits: `es` of an input in scope each, `dd` of one out of scope each, and `net`."""
         right, changed = [], []
-        for cases, asked, before in zip_longest(self._batches, self._asked, self._before, fillvalue=()):
+        for cases, asked, before in self._batches:
             edited = _edited(self._model, network, [lesson(case.edit, self._untold) for case in cases])
             said = edited.generate([case.in_scope[0].text for case in cases])
             right += [text == case.in_scope[0].answer for text, case in zip(said, cases, strict=True)]

@@ -20,7 +20,7 @@ from errata.models.load import load_model
 from errata.models.prompted import Prompted, prompted
 from errata.models.prompter import SeprogSettings, new_prompter
 from errata.problems.cases import EditCase, Problem
-from errata.training.diets import BASES, DIETS, UNTOLD, Drawn, dev_of, diet_of
+from errata.training.diets import BASES, DIETS, UNTOLD, Drawn, dev_of, diet_of, examined
 from errata.training.loop import LoopSettings, train
 
 if TYPE_CHECKING:
@@ -143,12 +143,7 @@ class Exam:
     """
 
     def __init__(self, problem: Problem, edits: int, count: int) -> None:
-        usable = [case for case in problem.cases if case.in_scope]
-        cases = random.Random(0).sample(usable, min(count, len(usable)))
-        self._batches = [cases[at : at + edits] for at in range(0, len(cases), edits)]
-        pool = problem.shared or [one for case in cases for one in case.out_of_scope]
-        asked = random.Random(1).sample(pool, min(len(cases), len(pool)))
-        self._asked = [[one.text for one in asked[at :: len(self._batches)]] for at in range(len(self._batches))]
+        self._batches = examined(problem, edits, count)
 
     def figures(self, editor: Seprog) -> dict[str, float]:
         """Means over all edits.
@@ -159,7 +154,7 @@ class Exam:
             edit was attended to most; `led`, edit success were the prefix always taken.
         """
         found: dict[str, list[bool]] = {name: [] for name in ("es", "dd", "fired", "strayed", "attended", "led")}
-        for cases, asked in zip(self._batches, self._asked, strict=True):
+        for cases, asked in self._batches:
             edited = editor.edit(*(case.edit for case in cases))
             bare = edited.settings.variant == "no_classifier"  # always led
             self._inside(edited, edited if bare else edited.varied("no_select"), cases, found)
