@@ -138,13 +138,14 @@ def test_vectors_that_the_graph_cannot_reach_are_found_all_the_same(path: Path) 
         shard = memory._index._shards[0] if memory._index else None
         assert isinstance(shard, GraphShard)
         shard.graph.remove(np.arange(10, 20, dtype=np.uint64))
-        assert sum(a != b for a, b in zip(hits, memory.search(drawn(300), 1), strict=True)) == 10
+        assert sum(a != b for a, b in zip(hits, memory.search(drawn(300), 1), strict=True)) >= 10
         shard.check(np.arange(1, 301))
-        assert shard.lost.keys.tolist() == list(range(10, 20))
+        lost = shard.lost.keys.tolist()
+        assert set(lost) >= set(range(10, 20)), "and whatever the graph, built by several threads, reached through them"
         assert memory.search(drawn(300), 1) == hits
         assert memory._index is not None
         memory._index._unsaved[0] = 1
-    assert indexfile.note_of(graph_file(path))["lost"] == list(range(10, 20))
+    assert indexfile.note_of(graph_file(path))["lost"] == lost
     with opened(path) as memory:
         assert memory.search(drawn(300), 1) == hits
 
