@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 from pathlib import Path
@@ -17,7 +18,7 @@ from errata.models.local import LocalModel
 from errata.models.weights import feed_forward
 from errata.problems.cases import DATA, EditCase, Labelled, Problem, Unlabelled
 from errata.training.diets import diet_of
-from errata.training.editing import Examiner, MendTraining, Trial, divergence, objective
+from errata.training.editing import FACTORS, Examiner, MendTraining, Trial, divergence, losses_of, objective, set_steps
 from tiny import tiny_t5
 
 torch = pytest.importorskip("torch")
@@ -86,3 +87,19 @@ def test_edits_are_drawn_with_an_input_on_either_side() -> None:
     assert len({prompt for prompt, _ in told}) == len(inside) == len(outside) == 10
     assert all(target and answer for (_, target), (_, answer) in zip(told, inside, strict=True))
     assert not {text for text, _ in inside} & set(outside)
+
+
+def test_step_sizes_begin_where_the_untrained_network_does_best(base: LocalModel) -> None:
+    """From far too small a step: of all that are tried, the one with the least loss."""
+    settings = MendTraining(edits=1, edit_weight=5.0)
+    network = new_mend(editable(base), MendSettings(last=1, rank=2, step=1e-3, normalise=False))
+    set_steps(settings, base, network, [TRIAL])
+    chosen = network.log_steps.detach().clone()
+    losses = []
+    for factor in FACTORS:
+        with torch.no_grad():
+            network.log_steps.fill_(math.log(1e-3 * factor))
+        losses.append(float(losses_of(settings, base, network, [TRIAL])["loss"].detach()))
+    best = FACTORS[losses.index(min(losses))]
+    assert best != 1.0
+    torch.testing.assert_close(chosen, torch.full_like(chosen, math.log(1e-3 * best)))

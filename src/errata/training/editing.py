@@ -7,6 +7,8 @@ have the same two terms. The base model stays as it is; gradients flow through t
 
 from __future__ import annotations
 
+import logging
+import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +31,11 @@ from errata.training.slag import slag_losses
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+logger = logging.getLogger(__name__)
+FACTORS = tuple(10 ** (at / 2) for at in range(-4, 7))
+"""Of the recipe's step size, by which training may begin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -352,12 +359,15 @@ def train_editor(settings: EditorTraining, folder: Path, data: Path) -> Mapping[
             return SentimentExaminer(model, dev, settings.edits, count)
         return Examiner(model, dev, settings.edits, count, UNTOLD.get(settings.problem, ""))
 
-    def loss_of(trained: Any, trials: Sequence[Trial]) -> Mapping[str, Any]:
-        return losses_of(settings, model, trained, trials)
-
     def batch_at(source: random.Random) -> Sequence[Trial]:
         others = isinstance(settings, SlagTraining)
         return trials_of(model, diet, settings.edits, settings.loop.batch, source, others=others)
+
+    def loss_of(trained: Any, trials: Sequence[Trial]) -> Mapping[str, Any]:
+        return losses_of(settings, model, trained, trials)
+
+    if not isinstance(settings, SlagTraining):
+        set_steps(settings, model, network, batch_at(random.Random(f"{settings.loop.seed} steps")))
 
     train(network, batch_at, loss_of, settings.loop, folder, evaluate=exam(settings.exam).figures, better="net")
     figures = exam(4 * settings.exam).figures(network)
@@ -385,6 +395,31 @@ def losses_of(settings: EditorTraining, model: Editable, network: Any, trials: S
     losses["base"] = divergence(model, before, [pair for trial in trials for pair in trial.outside])
     losses["loss"] = losses["loss"] + settings.base_weight * losses["base"]
     return losses
+
+
+def set_steps(settings: EditorTraining, model: Editable, network: Any, trials: Sequence[Trial]) -> None:
+    """Let the step sizes begin where the untrained network does best: bases differ by orders of magnitude.
+
+    Args:
+        settings: of the training.
+        model: the base model.
+        network: with `log_steps`; in training mode, so that it meets the vectors it will be shown.
+        trials: what is tried.
+    """
+    import torch
+
+    network.train()
+    begin = network.log_steps.detach().clone()
+    found = []
+    for factor in FACTORS:
+        with torch.no_grad():
+            network.log_steps.copy_(begin + math.log(factor))
+        loss = losses_of(settings, model, network, trials)["loss"].detach()
+        found.append(float(loss) if bool(loss.isfinite()) else math.inf)
+    best = FACTORS[found.index(min(found))]
+    logger.info("step sizes begin at %g times the recipe's", best)
+    with torch.no_grad():
+        network.log_steps.copy_(begin + math.log(best))
 
 
 def base_of(settings: EditorTraining) -> str:
