@@ -13,7 +13,10 @@ from errata.experiments import editing_costs
 from errata.experiments.editing_costs import COSTS, METHODS, SIZES
 from errata.experiments.experiment import Result
 from errata.experiments.parts import Parts, Setting
+from errata.experiments.rivals import FT
+from errata.models.local import LocalModel
 from lab import found, ran, rows_of
+from tiny import tiny_t5
 
 
 def test_either_phase_is_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,6 +40,18 @@ def test_either_phase_is_a_process_of_its_own(tmp_path: Path, monkeypatch: pytes
     with gzip.open(tmp_path / "seprog-costs" / "cells" / "mend-64.rows.jsonl.gz", "rt") as file:
         run, *rows = map(json.loads, file)
     assert run["run"]["editor"] == "mend" and [row["phase"] for row in rows] == ["train", "infer"]
+
+
+def test_a_cell_tells_what_its_costs_depend_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(Setting, "data_hash", lambda self, problem: "abc")
+    told = {cell.name: cell.config for cell in COSTS.cells(Setting(runs=tmp_path))}
+    assert told["ft-64"]["settings"] == FT.settings and told["slag-64"]["settings"]["network"]
+    assert [one.partition("+")[0] for one in told["serac-64"]["parts"]] == ["cascade", "reader"]
+
+
+def test_fine_tuning_is_timed_as_it_is_compared(tmp_path: Path) -> None:
+    model = LocalModel.from_pretrained(tiny_t5(tmp_path / "t5"), device="cpu", name="tiny")
+    assert editing_costs._untrained("ft", model).settings.lr == FT.settings["lr"]
 
 
 def test_the_table_by_hand() -> None:

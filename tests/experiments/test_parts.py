@@ -100,3 +100,12 @@ def test_the_hash_is_of_the_problems_own_data(tmp_path: Path) -> None:
     assert setting.data_hash("none") == ""
     with pytest.raises(ConfigError, match="no folder"):
         Setting(data=tmp_path / "no").data_hash("qa")
+
+
+def test_the_hash_covers_the_questions_that_zsre_is_asked_out_of_scope(tmp_path: Path) -> None:
+    for name in ("zsre", "nq_open"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "dev.jsonl").write_text("{}")
+    before = Setting(data=tmp_path).data_hash("zsre_copy")
+    (tmp_path / "nq_open" / "dev.jsonl").write_text('{"question": "who"}')
+    assert Setting(data=tmp_path).data_hash("zsre_copy") != before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,11 +13,25 @@ import pytest
 from errata.edit import Edit
 from errata.errors import ConfigError
 from errata.experiments.evaluate import PROBLEMS
-from errata.problems.cases import EditCase, Labelled, Problem, Unlabelled
+from errata.problems.cases import DATA, DataFolder, EditCase, Labelled, Problem, Unlabelled
 from errata.problems.held_out import normalise
 from errata.problems.sentiment import HELD_OUT, Topic, trained_questions
-from errata.training.diets import BASES, DEV, DIETS, SPLIT, Diet, Drawn, dev_of, diet_of, grouped, of_problem, of_topics
+from errata.training.diets import (
+    BASES,
+    DEV,
+    DIETS,
+    SPLIT,
+    Diet,
+    Drawn,
+    dev_of,
+    diet_of,
+    examined,
+    grouped,
+    of_problem,
+    of_topics,
+)
 from errata.training.groups import Group, Inside
+from errata.training.parts import uses
 
 MILL = Group("Who built the mill?", "Ann", (Inside("The mill's builder?", "span", "Ann"),), ("A ford?",), "", "mill")
 BARN = Group("Is the barn red?", "yes it is", (Inside("A red barn?", "yes"),), ("A red mill?",), "", "barn")
@@ -186,3 +201,26 @@ def test_a_problem_without_a_diet_is_refused(tmp_path: Path) -> None:
     for ask in (diet_of, dev_of):
         with pytest.raises(ConfigError, match="no editor can be trained for 'counterfact'; accepted: qa, "):
             ask("counterfact", tmp_path)
+
+
+# what is read and examined
+
+
+def test_an_exam_asks_what_edit_success_counts() -> None:
+    one = case("Who built the mill?", "The mill's builder?")
+    own, other = one.in_scope
+    told = problem(replace(one, in_scope=(replace(own, kind="same"), other)), case("alone"), shared=("A ford?",))
+    told = replace(told, cases=(told.cases[0], replace(told.cases[1], in_scope=(replace(own, kind="same"),))))
+    [([asked], outside)] = examined(told, 5, 5)
+    assert asked.in_scope == (other,) and outside == ["A ford?"]
+
+
+@pytest.mark.skipif(DATA not in os.environ, reason="reads the public data")
+@pytest.mark.parametrize("name", ["sentiment", "leapofthought", "wikipedia", "zsre_copy", "fever_copy"])
+def test_a_card_tells_every_file_that_is_read(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: set[str] = set()
+    blob = DataFolder._blob
+    monkeypatch.setattr(DataFolder, "_blob", lambda self, file: (read.add(file), blob(self, file))[1])
+    diet_of(name, Path(os.environ[DATA]))
+    dev_of(name, Path(os.environ[DATA]))
+    assert read - {*uses(f"mend-{name}")} == set()

@@ -17,8 +17,18 @@ from errata.errors import ConfigError
 from errata.models.local import LocalModel
 from errata.models.weights import feed_forward
 from errata.problems.cases import DATA, EditCase, Labelled, Problem, Unlabelled
-from errata.training.diets import diet_of
-from errata.training.editing import FACTORS, Examiner, MendTraining, Trial, divergence, losses_of, objective, set_steps
+from errata.training.diets import Drawn, diet_of
+from errata.training.editing import (
+    FACTORS,
+    Examiner,
+    MendTraining,
+    Trial,
+    divergence,
+    losses_of,
+    objective,
+    set_steps,
+    trials_of,
+)
 from tiny import tiny_t5
 
 torch = pytest.importorskip("torch")
@@ -72,6 +82,13 @@ def test_the_exam_by_hand(base: LocalModel) -> None:
             return {}
 
     assert Examiner(base, problem, 1, 10).figures(Nothing()) == {"es": 0.5, "dd": 0.0, "net": 0.5}
+
+
+def test_other_edits_are_not_those_of_the_trial(base: LocalModel) -> None:
+    told = [("what is the capital of france ?", "astana"), ("who plays for bordeaux ?", "jazz")]
+    batches = iter([Drawn(told[:1], [("capital of france", "astana")], ["hello world"]), Drawn(told, told, [])])
+    [trial] = trials_of(base, lambda count, source: next(batches), 1, 1, random.Random(0), others=True)
+    assert [text for text, _ in trial.others] == ["who plays for bordeaux ?"]
 
 
 @pytest.mark.parametrize("wrong", [{"problem": "poetry"}, {"edits": 0}, {"exam": 0}])

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from errata.experiments.costs import resident
 from errata.experiments.experiment import Cell, Experiment, Progress, Result, Shown
 from errata.experiments.parts import Setting, find
 from errata.experiments.problem_tables import not_measured
-from errata.experiments.rivals import ENN, FT, MEND, OURS, SEPROG, SLAG
+from errata.experiments.rivals import ENN, FT, MEND, OURS, SEPROG, SLAG, Rival
 from errata.experiments.rows import RowFile
 from errata.experiments.tables import count, figure, markdown
 
@@ -57,12 +57,22 @@ def _cells(setting: Setting) -> list[Cell]:
                 "base": {"name": base.name, "fingerprint": base.fingerprint},
                 "data": setting.data_hash(PROBLEM),
                 "seed": setting.seed,
+                **_made_of(rival, setting),
             }
             asked = {"editor": rival.editor, "edits": size, "base": base.place, "seed": setting.seed}
             asked["data"] = str(setting.data or os.environ.get("ERRATA_DATA", ""))
             run = partial(_measured, asked, config)
             cells.append(Cell(name=f"{rival.editor}-{size}", config=config, run=run, missing=base.missing))
     return cells
+
+
+def _made_of(rival: Rival, setting: Setting) -> dict[str, Any]:
+    """What of the editor its costs depend on: SERAC's networks, FT's settings, the recipe of one that learns."""
+    from errata.training.parts import default_settings
+
+    if rival == OURS:
+        return {"parts": [find(name, setting.runs).fingerprint for name in ("cascade", "reader")]}
+    return {"settings": asdict(default_settings(f"{rival.editor}-{PROBLEM}")) if rival.trained else {**rival.settings}}
 
 
 def _measured(asked: Mapping[str, Any], config: Mapping[str, Any], rows: Path, progress: Progress) -> dict[str, Any]:
@@ -191,7 +201,7 @@ def _untrained(editor: str, model: Any) -> Any:
     from errata.training.parts import default_settings
 
     if editor == "ft":
-        return FineTune(model)
+        return FineTune(model, **FT.settings)
     settings = default_settings(f"{editor}-{PROBLEM}")
     if editor == "seprog":
         return Seprog(model, new_prompter(prompted(model), settings.network), settings.network)

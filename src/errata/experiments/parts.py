@@ -49,7 +49,7 @@ FOLDERS: Mapping[str, tuple[str, ...]] = {
     "counterfact": ("counterfact",),
     "fact_check": ("vitaminc",),
     "sentiment": ("convsent",),
-    "zsre_copy": ("zsre", "counterfact", "pokemqa", "squad_implications", "pararel"),
+    "zsre_copy": ("zsre", "nq_open", "counterfact", "pokemqa", "squad_implications", "pararel"),
     "fever_copy": ("fever", "fever_symmetric", "vitaminc"),
     "leapofthought": ("leapofthought",),
     "triples": ("pararel",),

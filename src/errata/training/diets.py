@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from errata.errors import ConfigError
@@ -83,12 +83,15 @@ def dev_of(problem: str, data: Path) -> Problem:
 def examined(problem: Problem, edits: int, count: int) -> list[tuple[list[EditCase], list[str]]]:
     """What an editor is examined on: batches of edits, each with as many inputs in no scope.
 
+    Of a case only those inputs in scope stay that edit success counts, so that the first is no edit's own prompt.
+
     Args:
         problem: a dev split.
         edits: of a batch, k.
         count: edits in all.
     """
-    usable = [case for case in problem.cases if case.in_scope]
+    counted = [tuple(one for one in case.in_scope if one.kind in problem.success) for case in problem.cases]
+    usable = [replace(case, in_scope=own) for case, own in zip(problem.cases, counted, strict=True) if own]
     cases = random.Random(0).sample(usable, min(count, len(usable)))
     pool = problem.shared or [one for case in cases for one in case.out_of_scope]
     asked = [one.text for one in random.Random(1).sample(pool, min(len(cases), len(pool)))]

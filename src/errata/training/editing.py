@@ -25,7 +25,7 @@ from errata.editors.weights import Editable, editable, lesson
 from errata.errors import ConfigError
 from errata.models.load import load_model
 from errata.problems.cases import EditCase, Problem
-from errata.training.diets import BASES, DIETS, UNTOLD, Diet, Told, dev_of, diet_of, examined
+from errata.training.diets import BASES, DIETS, UNTOLD, Diet, Drawn, Told, dev_of, diet_of, examined
 from errata.training.loop import LoopSettings, train
 from errata.training.slag import slag_losses
 
@@ -151,12 +151,12 @@ def trials_of(
         edits: of each trial.
         count: how many trials.
         source: of what is drawn.
-        others: whether the prompts of as many other edits are asked.
+        others: whether the prompts of as many other edits are asked, less those that the trial itself asks.
     """
     made: list[Trial] = []
     while len(made) < count:
         drawn = [diet(edits, source) for _ in range(count - len(made))]
-        apart = [[prompt for prompt, _ in diet(edits, source).told] if others else [] for _ in drawn]
+        apart = [_others(one, diet(edits, source).told) if others else [] for one in drawn]
         asked = [text for one, prompts in zip(drawn, apart, strict=True) for text in (*one.outside, *prompts)]
         said = iter(model.generate(asked))  # all at once
         for one, prompts in zip(drawn, apart, strict=True):
@@ -164,6 +164,12 @@ def trials_of(
             if outside:
                 made.append(Trial(one.told, one.inside, outside, one.wrong, other))
     return made
+
+
+def _others(drawn: Drawn, told: Told) -> list[str]:
+    """The prompts of other edits; one that the batch tells or asks in scope must change and cannot have to stay."""
+    taken = {text for text, _ in (*drawn.told, *drawn.inside)}
+    return [prompt for prompt, _ in told if prompt not in taken]
 
 
 def _answered(texts: Sequence[str], said: Iterator[str]) -> Told:

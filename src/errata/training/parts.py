@@ -195,18 +195,36 @@ PARTS: Mapping[str, Part] = {
 }
 
 
+_ZSRE_LATER = (
+    "zsre/decao_dev.jsonl",
+    "zsre/mend_eval.json",
+    "zsre/knowedit_test.json",
+    "zsre/knowedit_test_paraphrases10.json",
+    "zsre/alias.json",
+)
+_QUESTIONS = (
+    *_PUBLIC,
+    *_ZSRE_LATER,
+    "zsre/inverse.json",
+    "nq_open/dev.jsonl",
+    "counterfact/edit.json",
+    "counterfact/val.json",
+    "convsent/dev.json",
+    "convsent/test.json",
+    "pararel/data/trex_lms_vocab",
+)
 _DRAWN: Mapping[str, tuple[str, ...]] = {
-    "qa": (*_PUBLIC, "zsre/decao_dev.jsonl"),
-    "qa_hard": (*_PUBLIC, "zsre/decao_dev.jsonl"),
+    "qa": _QUESTIONS,
+    "qa_hard": _QUESTIONS,
     "fact_check": EVIDENCE_FILES,
-    "sentiment": ("convsent/train.json", "convsent/dev.json"),
-    "zsre_copy": ("zsre/mend_train.json", "zsre/train_qa.jsonl", "zsre/decao_dev.jsonl"),
-    "fever_copy": ("fever/dev.jsonl",),
+    "sentiment": ("convsent/train.json", "convsent/dev.json", "convsent/test.json"),
+    "zsre_copy": ("zsre/mend_train.json", "zsre/train_qa.jsonl", *_ZSRE_LATER),
+    "fever_copy": ("fever/dev.jsonl", *EVIDENCE_FILES),
     "wikipedia": ("wikitext2/valid.txt",),
     "leapofthought": ("leapofthought/dev.jsonl", "leapofthought/test.jsonl"),
     "triples": ("pararel/data/trex_lms_vocab", "pararel/data/pattern_data/graphs_json"),
 }
-"""What an editor reads that is trained for a problem."""
+"""What an editor reads that is trained for a problem; of dev and test files, what it must not learn from as well."""
 OWN: Mapping[tuple[str, str], str] = {
     ("base", "qa"): "base",
     ("base", "fact_check"): "fc",
