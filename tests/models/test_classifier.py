@@ -83,6 +83,9 @@ def test_claims_and_options_that_cannot_be_used_are_refused(network: tuple[Any, 
     model = ClaimClassifier.from_pretrained(network[1], runtime="torch")
     with pytest.raises(EditError, match="prompt 1 has 13 tokens; a claim has 12 at most"):
         model.generate(["paris", "paris " * 13])
+    for reads in (model.opened().generate, model.opened().vectors):
+        with pytest.raises(EditError, match="prompt 1 has 13 tokens; a claim has 12 at most"):
+            reads(["paris", "paris " * 13])
     with pytest.raises(EditError, match="prompt 0"):
         model.generate([" "])
     with pytest.raises(ConfigError, match="did you mean 'temperature'"):
