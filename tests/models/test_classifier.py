@@ -81,8 +81,9 @@ def test_the_input_embeddings_of_either_kind_of_judge(network: tuple[Any, Path],
 
 def test_claims_and_options_that_cannot_be_used_are_refused(network: tuple[Any, Path]) -> None:
     model = ClaimClassifier.from_pretrained(network[1], runtime="torch")
-    with pytest.raises(EditError, match="prompt 1 has 600 tokens; a claim has [0-9]+ at most"):
-        model.generate(["paris", "paris " * 600])
+    for reads in (model.generate, model.opened().generate, model.opened().vectors):
+        with pytest.raises(EditError, match="prompt 1 has 600 tokens; a claim has [0-9]+ at most"):
+            reads(["paris", "paris " * 600])
     with pytest.raises(EditError, match="prompt 0"):
         model.generate([" "])
     with pytest.raises(ConfigError, match="did you mean 'temperature'"):

@@ -20,7 +20,7 @@ from errata.editors.updates import Updates, packed
 from errata.editors.weights import Editable
 from errata.errors import ConfigError
 from errata.models import Model
-from errata.models.weights import feed_forward
+from errata.models.weights import feed_forward, place
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,7 +90,7 @@ def new_enn(model: Editable, settings: EnnSettings) -> Any:
 
         forward = updates
 
-    return Adaptable()
+    return Adaptable().to(place(model.module))
 
 
 class Enn(Learned):

@@ -24,7 +24,7 @@ from errata.editors.updates import Updates, packed
 from errata.editors.weights import Editable
 from errata.errors import ConfigError
 from errata.models import Model
-from errata.models.weights import feed_forward
+from errata.models.weights import feed_forward, place
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -161,7 +161,7 @@ def new_mend(model: Editable, settings: MendSettings) -> Any:
 
         forward = updates
 
-    return Mender()
+    return Mender().to(place(model.module))
 
 
 def _shape(model: Editable, name: str) -> tuple[int, int]:

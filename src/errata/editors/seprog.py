@@ -28,7 +28,7 @@ from errata.errors import ConfigError, ModelError, UnsupportedEdit
 from errata.models import Model, check_prompts
 from errata.models.prompted import Prompted, prompted
 from errata.models.prompter import SeprogSettings, new_prompter
-from errata.models.weights import fingerprint
+from errata.models.weights import fingerprint, place
 from errata.settings import apply
 
 if TYPE_CHECKING:
@@ -297,7 +297,7 @@ class Seprog:
         check_base(prompted(model), told["base"], f"the editor in {folder} was saved")
         editor = cls.from_pretrained(folder / OWN, model, untold=told["untold"])
         try:
-            rows = load_file(folder / VECTORS)["vectors"]
+            rows = load_file(folder / VECTORS)["vectors"].to(place(editor.network))
         except Exception as error:  # safetensors raises its own errors and OSError
             raise ModelError(f"cannot read {folder / VECTORS}: {error}") from error
         return editor._with(zip([Edit(**one) for one in told["edits"]], rows, strict=True))

@@ -28,7 +28,7 @@ from errata.editors.learned import Learned, trained
 from errata.editors.weights import Editable
 from errata.errors import ConfigError
 from errata.models import Model
-from errata.models.weights import feed_forward
+from errata.models.weights import feed_forward, place
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -178,7 +178,7 @@ def new_slag(model: Editable, settings: SlagSettings) -> Any:
 
         forward = path
 
-    return Optimiser()
+    return Optimiser().to(place(model.module))
 
 
 def conditions(model: Model, told: Sequence[tuple[str, str]]) -> list[str]:

@@ -61,6 +61,9 @@ class Editable(Model, Protocol):
 def editable(model: Model) -> Editable:
     """The model with its weights in sight, in float32: small steps are lost in half precision.
 
+    Its module is one of its own that shares the weights, in evaluation mode: no dropout gets into an edit, and what
+    is hooked onto it meanwhile does not meet the base's other callers.
+
     Raises:
         UnsupportedModel: it has none here (a remote model).
     """
@@ -71,7 +74,8 @@ def editable(model: Model) -> Editable:
             " or an editor that needs none (serac, retrieve_prompt)"
         )
     half = {name: value.float() for name, value in opened.module.named_parameters() if value.element_size() < 4}
-    found: Editable = opened.with_weights(half) if half else opened
+    found: Editable = opened.with_weights(half)
+    found.module.eval()
     return found
 
 

@@ -110,11 +110,7 @@ class NetworkJudge:
 
     def vectors(self, claims: Sequence[str]) -> NDArray[np.float32]:
         """See Judge."""
-        for at, code in enumerate(self._texts.tokenizer.encode_batch(list(claims), add_special_tokens=False)):
-            if len(code.ids) > self._texts.max_length:
-                raise EditError(
-                    f"prompt {at} has {len(code.ids):,} tokens; a claim has {self._texts.max_length} at most"
-                )
+        _check_length(self._texts, claims)
         return np.stack([out[0] for out in run_sorted(self._runtime, self._texts.singles, list(claims))])
 
     def opened(self) -> OpenJudge:
@@ -138,6 +134,7 @@ class OpenNetworkJudge:
         """See Judge."""
         import torch
 
+        _check_length(self._texts, claims)
         with torch.inference_mode():
             return np.concatenate([self._run(self.module, part).numpy() for part in _parts(claims)])
 
@@ -145,6 +142,7 @@ class OpenNetworkJudge:
         """See Judge."""
         import torch
 
+        _check_length(self._texts, claims)
         with torch.inference_mode():
             return np.concatenate([self._run(self.module.text, part).numpy() for part in _parts(claims)])
 
@@ -199,6 +197,13 @@ class OpenNetworkJudge:
     def opened(self) -> OpenJudge:
         """See Judge."""
         return self
+
+
+def _check_length(texts: Texts, claims: Sequence[str]) -> None:
+    """Refuse claims that would be cut."""
+    for at, code in enumerate(texts.tokenizer.encode_batch(list(claims), add_special_tokens=False)):
+        if len(code.ids) > texts.max_length:
+            raise EditError(f"prompt {at} has {len(code.ids):,} tokens; a claim has {texts.max_length} at most")
 
 
 def _parts(claims: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -185,4 +185,4 @@ def new_prompter(base: Prompted, settings: SeprogSettings, *, fresh: bool = True
             written = self.prompt(selected).unflatten(-1, (settings.prefix, -1))
             return weights, odds, written * self.size  # as large as the base's own embeddings
 
-    return Prompter()
+    return Prompter().to(base.embedding.weight.device)

@@ -44,6 +44,11 @@ def overlaid(module: Any, changed: Mapping[str, Tensor]) -> Any:
     return copy.deepcopy(module, kept)
 
 
+def place(module: Any) -> Any:
+    """The torch device that a module's weights lie on."""
+    return next(module.parameters()).device
+
+
 SAMPLED = 256
 """Numbers of each parameter that a fingerprint is made from: all of a large model's would take long to read."""
 
