@@ -11,6 +11,7 @@ import pytest
 from errata.edit import Edit
 from errata.errors import UnsupportedModel
 from errata.experiments import moved
+from errata.problems.cases import Problem
 from likelihoods import BASE, PROBLEM, UNDER, Told, sigmoid
 
 
@@ -41,7 +42,7 @@ def test_every_input_is_scored_by_both_models() -> None:
 
 def test_a_batch_that_is_asked_nothing_makes_no_edit() -> None:
     editor = Moves()
-    bare = type(PROBLEM)(name="sentiment", split="test", cases=(), shared=(), data_hash="")
+    bare = Problem(name="sentiment", split="test", cases=(), shared=(), data_hash="")
     assert list(moved.rows(editor, bare, 0, 0, lambda _: None)) == [] and editor.made == []  # type: ignore[arg-type]
 
 

@@ -13,7 +13,7 @@ import pytest
 from errata.edit import Edit
 from errata.editors.mend import MendSettings, new_mend
 from errata.editors.weights import editable
-from errata.errors import ConfigError
+from errata.errors import ConfigError, ModelError
 from errata.models.local import LocalModel
 from errata.models.weights import feed_forward
 from errata.problems.cases import DATA, EditCase, Labelled, Problem, Unlabelled
@@ -120,3 +120,17 @@ def test_step_sizes_begin_where_the_untrained_network_does_best(base: LocalModel
     best = FACTORS[losses.index(min(losses))]
     assert best != 1.0
     torch.testing.assert_close(chosen, torch.full_like(chosen, math.log(1e-3 * best)))
+
+
+def test_a_base_that_says_nothing_is_an_error_and_no_endless_search(base: LocalModel) -> None:
+    class Silent:
+        name = "silent"
+
+        def generate(self, prompts: list[str]) -> list[str]:
+            return [""] * len(prompts)
+
+    def diet(count: int, source: random.Random) -> Drawn:
+        return Drawn([("who ?", "astana")] * count, [("who", "astana")] * count, ["hello world"])
+
+    with pytest.raises(ModelError, match="silent says nothing to any input out of scope"):
+        trials_of(Silent(), diet, 1, 2, random.Random(0))  # type: ignore[arg-type]

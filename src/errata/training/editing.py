@@ -22,7 +22,7 @@ from errata.editors.mend import Mend, MendSettings
 from errata.editors.slag import Slag, SlagSettings
 from errata.editors.updates import Updates, under
 from errata.editors.weights import Editable, editable, lesson
-from errata.errors import ConfigError
+from errata.errors import ConfigError, ModelError
 from errata.models.load import load_model
 from errata.problems.cases import EditCase, Problem
 from errata.training.diets import BASES, DIETS, UNTOLD, Diet, Drawn, Told, dev_of, diet_of, examined
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 FACTORS = tuple(10 ** (at / 2) for at in range(-4, 7))
 """Of the recipe's step size, by which training may begin."""
+TRIES = 100
+"""Draws for a trial before a base is thought to say nothing at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,9 +154,12 @@ def trials_of(
         count: how many trials.
         source: of what is drawn.
         others: whether the prompts of as many other edits are asked, less those that the trial itself asks.
+
+    Raises:
+        ModelError: the base has nothing to say, however often is drawn.
     """
     made: list[Trial] = []
-    while len(made) < count:
+    for _ in range(TRIES * count):
         drawn = [diet(edits, source) for _ in range(count - len(made))]
         apart = [_others(one, diet(edits, source).told) if others else [] for one in drawn]
         asked = [text for one, prompts in zip(drawn, apart, strict=True) for text in (*one.outside, *prompts)]
@@ -163,7 +168,9 @@ def trials_of(
             outside, other = _answered(one.outside, said), _answered(prompts, said)
             if outside:
                 made.append(Trial(one.told, one.inside, outside, one.wrong, other))
-    return made
+        if len(made) == count:
+            return made
+    raise ModelError(f"{model.name} says nothing to any input out of scope, so nothing tells what an edit must keep")
 
 
 def _others(drawn: Drawn, told: Told) -> list[str]:
