@@ -8,7 +8,7 @@ import pytest
 
 from errata.edit import Edit
 from errata.editors.catalogue import get_editor
-from errata.editors.gradients import edit_loss
+from errata.editors.gradients import edit_loss, ranks
 from errata.editors.mend import Mend, MendSettings, new_mend
 from errata.editors.weights import editable
 from errata.errors import ConfigError, ModelError
@@ -52,6 +52,26 @@ def test_running_mean_and_deviation_are_those_of_all_rows(base: LocalModel) -> N
         transform.left(part)
     transform.left.eval()
     torch.testing.assert_close(transform.left(rows), (rows - rows.mean(0)) / rows.std(0), atol=1e-4, rtol=1e-4)
+
+
+def test_with_a_ridge_an_update_moves_what_it_met_least(base: LocalModel) -> None:
+    """Known answer: the step is along delta times the input's product with the inverse of (moments + ridge)."""
+    settings = MendSettings(last=1, rank=4, step=0.01, ridge=0.1)
+    network = new_mend(editable(base), settings)
+    said = [("who plays for bordeaux ?", "jazz"), ("what is the capital of france ?", "world")]
+    network.meet(base, [TOLD], said)
+    met, own = ranks(base, said, network.names), ranks(base, TOLD, network.names)
+    for name, value in network.tensors(base, TOLD).items():
+        moments = met[name].inputs.T @ met[name].inputs / len(met[name].inputs)
+        ridge = 0.1 * moments.diagonal().mean() * torch.eye(len(moments))
+        due = own[name].deltas.T @ torch.linalg.solve(moments + ridge, own[name].inputs.T).T
+        step = (base.module.get_parameter(name) - value).detach()
+        assert float(torch.nn.functional.cosine_similarity(step.flatten(), due.flatten(), 0)) > 0.999
+        leaked = [
+            float((met[name].inputs @ one.T).norm() / one.norm())
+            for one in (step, own[name].deltas.T @ own[name].inputs)
+        ]
+        assert leaked[0] < leaked[1]
 
 
 def test_it_learns_an_edit_and_its_rephrase(base: LocalModel) -> None:

@@ -47,10 +47,14 @@ class MendSettings:
     """The step size that training starts from; every weight matrix learns its own."""
     normalise: bool = True
     """Whether vectors are brought to mean 0 and deviation 1, both measured while training."""
+    ridge: float = 0.0
+    """Above 0, a layer's inputs are multiplied by the inverse of their second moments instead, so that what other
+    inputs share with an edit's moves them least (the input's side of a natural gradient); this share of their mean
+    square is added before. Inputs and deltas are then brought to size 1. 0 in the paper."""
 
     def __post_init__(self) -> None:
-        if self.last < 0 or self.rank < 1 or not self.step > 0:
-            raise ConfigError("rank and step must be above 0, last 0 or more", key="rank")
+        if self.last < 0 or self.rank < 1 or not self.step > 0 or not self.ridge >= 0:
+            raise ConfigError("rank and step must be above 0, last and ridge 0 or more", key="rank")
 
 
 def new_mend(model: Editable, settings: MendSettings) -> Any:
@@ -119,7 +123,7 @@ def new_mend(model: Editable, settings: MendSettings) -> Any:
 
         def forward(self, rank: Rank, layer: int) -> Rank:
             inputs, deltas = rank.inputs, rank.deltas
-            if settings.normalise:
+            if settings.normalise and not settings.ridge:
                 inputs, deltas = self.left(inputs), self.right(deltas)
             rows, number = torch.cat([inputs, deltas], -1), torch.tensor(layer, device=inputs.device)
             for block in self.blocks:
@@ -137,6 +141,31 @@ def new_mend(model: Editable, settings: MendSettings) -> Any:
             kinds = dict.fromkeys(shapes)
             self.transforms = torch.nn.ModuleDict({f"{a}x{b}": Transform(a, b, shapes.count((a, b))) for a, b in kinds})
             self.log_steps = torch.nn.Parameter(torch.full((len(shapes),), math.log(settings.step)))
+            if settings.ridge:
+                self.register_buffer("sizes", torch.ones(len(shapes)))
+                for at, (width, _) in enumerate(shapes):
+                    self.register_buffer(f"parting{at}", torch.eye(width))
+
+        def meet(
+            self, base: Editable, sets: Sequence[Sequence[tuple[str, str]]], said: Sequence[tuple[str, str]]
+        ) -> None:
+            """Measure, before any training, what a ridge asks for: inputs' second moments, and the deltas' size.
+
+            Args:
+                base: the base model.
+                sets: edits as they will be made, so many at once.
+                said: inputs that edits must leave alone, with the base's own answers.
+            """
+            if not settings.ridge:
+                return
+            told = ranks(base, [one for edits in sets for one in edits], self.names)
+            for at, (name, rank) in enumerate(ranks(base, said, self.names).items()):
+                self.sizes[at] = _size(told[name].deltas * len(sets))
+                inputs = rank.inputs.double()
+                moments = inputs.T @ inputs / len(inputs)
+                share = settings.ridge * moments.diagonal().mean().clamp(min=SPREAD)
+                parting = torch.linalg.inv(moments + share * torch.eye(len(moments), device=moments.device))
+                self.get_buffer(f"parting{at}").copy_(parting / _size(inputs @ parting))
 
         def better(self, base: Editable, told: Sequence[tuple[str, str]], share: float) -> dict[str, Rank]:
             """The rewritten factors, step size and all; `share` of these edits are made at once."""
@@ -144,7 +173,10 @@ def new_mend(model: Editable, settings: MendSettings) -> Any:
             made = {}
             for at, (name, (shape, layer)) in enumerate(zip(self.names, self.places, strict=True)):
                 own = found[name]  # of the loss of all of them; each set's own loss averages over fewer
-                new = self.transforms[shape](Rank(own.inputs, own.deltas / share, own.edits), layer)
+                inputs, deltas = own.inputs, own.deltas / share
+                if settings.ridge:
+                    inputs, deltas = inputs @ self.get_buffer(f"parting{at}"), deltas / self.sizes[at]
+                new = self.transforms[shape](Rank(inputs, deltas, own.edits), layer)
                 made[name] = Rank(new.inputs, new.deltas * self.log_steps[at].exp(), new.edits)
             return made
 
@@ -162,6 +194,11 @@ def new_mend(model: Editable, settings: MendSettings) -> Any:
         forward = updates
 
     return Mender().to(place(model.module))
+
+
+def _size(rows: Tensor) -> Tensor:
+    """Root of the mean square."""
+    return rows.square().mean().sqrt().clamp(min=SPREAD)
 
 
 def _shape(model: Editable, name: str) -> tuple[int, int]:

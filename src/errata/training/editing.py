@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 FACTORS = tuple(10 ** (at / 2) for at in range(-4, 7))
 """Of the recipe's step size, by which training may begin."""
+MET = 400
+"""Inputs out of scope whose vectors MEND's network meets before it is trained, about."""
 TRIES = 100
 """Draws for a trial before a base is thought to say nothing at all."""
 
@@ -380,7 +382,11 @@ def train_editor(settings: EditorTraining, folder: Path, data: Path) -> Mapping[
         return losses_of(settings, model, trained, trials)
 
     if not isinstance(settings, SlagTraining):
-        set_steps(settings, model, network, batch_at(random.Random(f"{settings.loop.seed} steps")))
+        source = random.Random(f"{settings.loop.seed} steps")
+        if isinstance(settings, MendTraining):
+            met = trials_of(model, diet, settings.edits, -(-MET // settings.edits), source)
+            network.meet(model, [trial.told for trial in met], [pair for trial in met for pair in trial.outside])
+        set_steps(settings, model, network, batch_at(source))
 
     train(network, batch_at, loss_of, settings.loop, folder, evaluate=exam(settings.exam).figures, better="net")
     figures = exam(4 * settings.exam).figures(network)
