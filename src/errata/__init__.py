@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from errata._version import __version__
 from errata.edit import Answer, Candidate, Decision, Edit, Match, Revision, Terms
 from errata.errors import (
+    AccessError,
     ConfigError,
     ConflictError,
     EditError,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from errata.models.remote import RemoteModel
 
 __all__ = [
+    "AccessError",
     "Answer",
     "Candidate",
     "ConfigError",

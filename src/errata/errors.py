@@ -9,6 +9,7 @@
       + ModelError                       a model could not be loaded or failed to answer
         - UpstreamError                  a remote model answered with an error (status, body, request id)
         - UnsupportedModel               the method needs weights and the base model is a black box
+      + AccessError                      the service refuses a request (status, code)
       + ConfigError                      a setting is unknown or its value is not accepted
       + MissingExtra (also ImportError)  an optional dependency is not installed
 
@@ -67,6 +68,20 @@ class UpstreamError(ModelError):
 
 class UnsupportedModel(ModelError):
     """The method needs weights or likelihoods, and the base model does not show them."""
+
+
+class AccessError(ErrataError):
+    """The service refuses a request: no such thing, no right to it, too large, too often.
+
+    Attributes:
+        status: HTTP status.
+        code: what OpenAI's error bodies call it.
+        retry_after: seconds to wait, where that helps; 0 where it does not.
+    """
+
+    def __init__(self, message: str, *, status: int = 403, code: str = "forbidden", retry_after: int = 0) -> None:
+        super().__init__(message)
+        self.status, self.code, self.retry_after = status, code, retry_after
 
 
 class ConfigError(ErrataError):

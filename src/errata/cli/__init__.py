@@ -44,6 +44,8 @@ VERBS = {
     "evaluate": "train",
     "bench": "train",
     "experiment": "experiment",
+    "serve": "serve",
+    "key": "serve",
     "doctor": "doctor",
     "version": "doctor",
 }

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from errata.cli.change import told
-from errata.cli.output import answer_document, emit, revisions_table, short
+from errata.cli.output import emit, revisions_table, short
 from errata.cli.session import Session, shared
-from errata.cli.why import document, explain_one, show
+from errata.cli.why import explain_one, show
 from errata.edit import Answer, Edit
+from errata.editors.documents import answer_document, explanation_document
 from errata.errors import EditError, ErrataError
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def _tell(session: Session, editor: Serac, question: str, answer: Answer, *, why
         said = answer_document(question, answer)
         if why:
             base = editor.model.generate([question])[0]
-            said["why"] = document(editor.explain(question), answer=answer.text, base=base)
+            said["why"] = explanation_document(editor.explain(question), answer=answer.text, base=base)
         emit(said)
         return
     click.echo(answer.text)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from errata.cli.output import emit, revision_document, short
+from errata.cli.output import emit, short
 from errata.cli.session import Session, parse_moment, shared
 from errata.edit import Edit, Revision, Terms
+from errata.editors.documents import revision_document
 from errata.errors import ConfigError, ConflictError, EditError
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def told(revision: Revision, before: int, as_json: bool) -> None:
 
 def _refuse_contradictions(editor: Serac, edit: Edit, session: Session, *, force: bool) -> dict[str, Any]:
     """Run the pre-flight, tell its findings on stderr, and refuse what contradicts an edit in force."""
-    from errata.cli.check import document
+    from errata.editors.documents import preflight_document
     from errata.editors.preflight import check_edit
 
     found = check_edit(editor, edit)
@@ -86,7 +87,7 @@ def _refuse_contradictions(editor: Serac, edit: Edit, session: Session, *, force
     if found.contradictions and not force:
         rivals = "; ".join(f"{one.edit.id} ({one.edit.prompt!r} → {one.edit.target!r})" for one in found.contradictions)
         raise ConflictError(f"the edit contradicts {rivals}: retract or replace that one, or store both with --force")
-    return document(found)
+    return preflight_document(found)
 
 
 @click.command("add")

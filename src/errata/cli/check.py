@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from errata.cli.output import edit_document, emit, match_document, short, table
+from errata.cli.output import emit, short, table
 from errata.cli.session import Session, shared
 from errata.edit import Edit
+from errata.editors.documents import preflight_document
 from errata.errors import EditError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def check_verb(session: Session, prompt: str, target: str, utterance: bool) -> N
         found = check_edit(editor, edit)
         count, bad = count + 1, bad + (not found.ok)
         if session.json:
-            emit(document(found))
+            emit(preflight_document(found))
         else:
             show(found)
         editor = editor.edit(edit)
@@ -61,24 +62,6 @@ def _edits_of(file: str, space: str) -> Iterator[Edit]:
             if isinstance(row, Bad):
                 raise EditError(f"{file}:{row.line}: {row.message}")
             yield row.edit
-
-
-def document(found: PreFlight) -> dict[str, Any]:
-    """A pre-flight's JSON keys."""
-    return {
-        "ok": found.ok,
-        "edit": edit_document(found.edit),
-        "exact": [edit_document(edit) for edit in found.exact],
-        "near": [match_document(match) for match in found.near],
-        "contradictions": [match_document(match) for match in found.contradictions],
-        "breadth": {"flipped": list(found.breadth.flipped), "probes": found.breadth.probes},
-        "self_test": [
-            {"input": test.input, "score": round(test.score, 6), "fired": test.fired, "answer": test.answer,
-             "passed": test.passed}
-            for test in found.self_test
-        ],
-        "problems": list(found.problems),
-    }  # fmt: skip
 
 
 def show(found: PreFlight) -> None:

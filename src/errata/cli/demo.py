@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from errata.cli.output import edit_document, emit, match_document, short, table
+from errata.cli.output import emit, short, table
 from errata.cli.promises import Check, Parts, all_checks
 from errata.cli.session import LateModel, Session, shared
 from errata.cli.story import EDITS, QUESTIONS, STORY, WHY, Told, tell
-from errata.cli.why import document, show
+from errata.cli.why import show
+from errata.editors.documents import edit_document, explanation_document, match_document
 
 if TYPE_CHECKING:
     from errata.editors.explain import Explanation
@@ -60,7 +61,7 @@ def demo_verb(session: Session) -> None:
             "ok": ok, "model": model.name, "seconds": round(seconds, 2),
             "edits": [edit_document(edit) for edit in EDITS],
             "rows": [_row(one) for one in told],
-            "why": document(explanation, answer=said, base=own),
+            "why": explanation_document(explanation, answer=said, base=own),
             "promises": [_check(check) for check in checks],
             "summary": [{"what": what, "expected": expected, "got": got} for what, expected, got in counts],
         })  # fmt: skip

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from errata.cli.output import emit, match_document, revision_document, revisions_table, short, state, table, when
+from errata.cli.output import emit, revisions_table, short, table, when
 from errata.cli.session import Session, shared
+from errata.editors.documents import match_document, revision_document, state
 
 
 @click.command("get")

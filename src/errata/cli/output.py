@@ -1,6 +1,6 @@
 """What verbs print: JSON documents, or tables (drawn on a terminal, plain aligned text in a pipe).
 
-The keys of the JSON documents are made here and listed in docs/cli.md. This module decides nothing.
+The keys of the JSON documents are made in `errata.editors.documents`. This module decides nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 
 import click
 
-from errata.edit import Answer, Decision, Edit, Match, Revision
+from errata.edit import Revision
+from errata.editors.documents import state
 
 
 def emit(document: Mapping[str, Any]) -> None:
@@ -62,61 +63,6 @@ def short(text: str, width: int = 60) -> str:
 def when(moment: datetime | None) -> str:
     """A moment as people read it: UTC, to the second; "" for none."""
     return "" if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def edit_document(edit: Edit) -> dict[str, Any]:
-    """An edit's JSON keys."""
-    return {"id": edit.id, "prompt": edit.prompt, "target": edit.target, "space": edit.space, "meta": dict(edit.meta)}
-
-
-def revision_document(revision: Revision, *, at: datetime | None = None) -> dict[str, Any]:
-    """A revision's JSON keys; `state` is "in force" or why it cannot match."""
-    terms = revision.terms
-    return {
-        **edit_document(revision.edit),
-        "revision": revision.number,
-        "time": revision.time.isoformat(),
-        "kind": revision.kind,
-        "state": state(revision, at),
-        "author": terms.author,
-        "source": terms.source,
-        "note": terms.note,
-        "tags": list(terms.tags),
-        "valid_from": terms.valid_from.isoformat() if terms.valid_from else None,
-        "expires": terms.expires.isoformat() if terms.expires else None,
-        "enabled": terms.enabled,
-    }
-
-
-def state(revision: Revision, at: datetime | None = None) -> str:
-    """Whether the edit is "in force", or why it cannot match."""
-    return revision.inactive_because(at or datetime.now(UTC)) or "in force"
-
-
-def match_document(match: Match | None) -> dict[str, Any] | None:
-    """A match's JSON keys."""
-    if match is None:
-        return None
-    return {"id": match.edit.id, "prompt": match.edit.prompt, "target": match.edit.target,
-            "score": round(match.score, 6)}  # fmt: skip
-
-
-def decision_document(decision: Decision) -> dict[str, Any]:
-    """A decision's JSON keys."""
-    best = decision.nearest[0] if decision.nearest else None
-    return {
-        "edit": match_document(decision.match),
-        "score": round(best.score, 6) if best else None,
-        "threshold": decision.threshold,
-        "runner_up": match_document(decision.nearest[1]) if len(decision.nearest) > 1 else None,
-        "nearest": [match_document(match) for match in decision.nearest],
-        "reason": decision.reason,
-    }
-
-
-def answer_document(question: str, answer: Answer) -> dict[str, Any]:
-    """An answer's JSON keys."""
-    return {"question": question, "answer": answer.text, "edited": answer.edited, **decision_document(answer.decision)}
 
 
 def revisions_table(revisions: Sequence[Revision], *, at: datetime | None = None, log: bool = False) -> None:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from errata.cli.output import answer_document, emit, revision_document, revisions_table, short, table
+from errata.cli.output import emit, revisions_table, short, table
 from errata.cli.session import Session, parse_moment, shared
+from errata.editors.documents import answer_document, revision_document
 
 if TYPE_CHECKING:
     from errata.edit import Revision

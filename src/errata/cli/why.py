@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from errata.cli.output import decision_document, emit, match_document, short, table
+from errata.cli.output import emit, short, table
 from errata.cli.session import Session, shared
+from errata.editors.documents import explanation_document
 
 if TYPE_CHECKING:
     from errata.edit import Match
@@ -25,23 +26,9 @@ def why_verb(session: Session, text: str) -> None:
     answer = editor.generate([text])[0]
     base = editor.model.generate([text])[0]
     if session.json:
-        emit(document(explanation, answer=answer.text, base=base))
+        emit(explanation_document(explanation, answer=answer.text, base=base))
     else:
         show(explanation, answer=answer.text, base=base)
-
-
-def document(explanation: Explanation, *, answer: str, base: str) -> dict[str, Any]:
-    """An explanation's JSON keys."""
-    return {
-        "input": explanation.input,
-        "answer": answer,
-        "base_answer": base,
-        "edited": explanation.decision.match is not None,
-        **decision_document(explanation.decision),
-        "margin": explanation.margin,
-        "inactive": [{"reason": item.reason, **(match_document(item.match) or {})} for item in explanation.inactive],
-        "advice": list(explanation.advice),
-    }
 
 
 def show(explanation: Explanation, *, answer: str, base: str) -> None:

@@ -132,6 +132,7 @@ def new_mend(model: Editable, settings: MendSettings) -> Any:
 
     class Mender(torch.nn.Module):
         rates: ClassVar[Mapping[str, float]] = {"log_steps": STEP_RATE}
+        sizes: Tensor
 
         def __init__(self) -> None:
             super().__init__()

@@ -1,0 +1,144 @@
+"""`errata serve` and `errata key`: the service in front of a running model, and the keys that it asks for."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from errata.cli.output import emit, table
+from errata.cli.session import parse_moment, quiet
+from errata.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from errata.service.keys import Key, Keys
+    from errata.service.settings import Settings
+
+_CONFIG = click.option("--config", default=None, metavar="FILE", envvar="ERRATA_CONFIG", help="errata.toml otherwise.")
+_MEMORY = click.option("--memory", default=None, metavar="URL", help="The memory; overrules the file.")
+
+
+@click.command("serve")
+@_CONFIG
+@_MEMORY
+@click.option("--upstream", default=None, metavar="URL", help="The OpenAI-compatible server behind, with /v1.")
+@click.option("--model", default=None, metavar="NAME", help="A local base model instead of an upstream.")
+@click.option("--host", default=None, help="Address to listen on (127.0.0.1).")
+@click.option(
+    "--port", default=None, type=click.IntRange(0, 65535), help="Port to listen on (8377); 0 takes a free one."
+)
+@click.option("--answers", default=None, metavar="NAME", help="The counterfactual model: retell, reader, ...")
+def serve_verb(config: str | None, memory: str | None, upstream: str | None, model: str | None, host: str | None,
+               port: int | None, answers: str | None) -> None:  # fmt: skip
+    """Serve an OpenAI-compatible API: requests in the scope of an edit are answered under it, others handed on."""
+    quiet()
+    given: dict[str, dict[str, Any]] = {
+        "listen": {"host": host, "port": port},
+        "upstream": {"url": "" if model else upstream, "model": model},
+        "sheet": {"memory": memory, "answers": answers},
+    }
+    settings = _settings(config, given)
+    try:
+        import uvicorn
+
+        from errata.service.app import make_service
+    except ImportError as error:
+        raise MissingExtra(error.name or "fastapi", "service") from error
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    service = make_service(settings)
+    listen = settings.listen
+    server = uvicorn.Server(
+        uvicorn.Config(
+            service.app, host=listen.host, port=listen.port, log_level="warning", access_log=False,
+            server_header=False, date_header=False, timeout_graceful_shutdown=30,
+        )
+    )  # fmt: skip
+    sockets = [server.config.bind_socket()]
+    port = sockets[0].getsockname()[1]
+    behind = settings.upstream.url or f"the local model {settings.upstream.model}"
+    click.echo(f"errata serves http://{listen.host}:{port}/v1 in front of {behind}")
+    click.echo(f"  edits: {getattr(service.editor.memory, 'path', '')} at revision {service.editor.memory.revision}")
+    if not service.keys.list():
+        click.echo("  no key yet, so nobody may change edits: errata key add NAME --role admin")
+    server.run(sockets=sockets)
+
+
+@click.group("key")
+def key_verb() -> None:
+    """Make, list and revoke the service's keys."""
+
+
+@key_verb.command("add")
+@click.argument("name")
+@click.option("--role", required=True, type=click.Choice(("reader", "editor", "approver", "admin")))
+@click.option("--space", "spaces", multiple=True, metavar="NAME", help="A space it is for; all when left out.")
+@click.option("--expires", default=None, metavar="MOMENT", help="When it ends.")
+@_CONFIG
+@_MEMORY
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+def key_add(name: str, role: str, spaces: tuple[str, ...], expires: str | None, config: str | None, memory: str | None,
+            as_json: bool) -> None:  # fmt: skip
+    """A new key NAME; its secret is shown once."""
+    keys = _keys(config, memory)
+    ends = parse_moment(expires, "expires") if expires else None
+    key, secret = keys.make(name, role, spaces or ("*",), expires=ends)
+    if as_json:
+        emit({"id": key.id, "name": key.name, "role": key.role, "spaces": list(key.spaces), "secret": secret})
+        return
+    click.echo(secret)
+    click.echo(f"key {key.id} ({key.role}) for {', '.join(key.spaces)}; the secret is not shown again", err=True)
+
+
+@key_verb.command("list")
+@_CONFIG
+@_MEMORY
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+def key_list(config: str | None, memory: str | None, as_json: bool) -> None:
+    """All keys, without their secrets."""
+    found = _keys(config, memory).list()
+    if as_json:
+        for key in found:
+            emit(_document(key))
+        return
+    table(
+        ("id", "name", "role", "spaces", "made", "expires", "revoked"),
+        [(key.id, key.name, key.role, ", ".join(key.spaces), key.made, key.expires, key.revoked) for key in found],
+    )
+
+
+@key_verb.command("revoke")
+@click.argument("id")
+@_CONFIG
+@_MEMORY
+def key_revoke(id: str, config: str | None, memory: str | None) -> None:
+    """Take the rights of the key ID away, at once and for good."""
+    key = _keys(config, memory).revoke(id)
+    click.echo(f"key {key.id} ({key.name}) is revoked")
+
+
+def _settings(config: str | None, given: dict[str, dict[str, Any]]) -> Settings:
+    """The settings, with what the options say."""
+    try:
+        from errata.service.settings import load_settings
+    except ImportError as error:
+        raise MissingExtra(error.name or "pydantic_settings", "service") from error
+    said = {name: {key: value for key, value in values.items() if value is not None} for name, values in given.items()}
+    return load_settings(config, **{name: values for name, values in said.items() if values})
+
+
+def _keys(config: str | None, memory: str | None) -> Keys:
+    settings = _settings(config, {"sheet": {"memory": memory}})
+    from errata.service.app import default_memory, ledger_path
+    from errata.service.keys import Keys
+    from errata.service.ledger import Ledger
+
+    return Keys(Ledger(ledger_path(settings.sheet.memory or str(default_memory()))))
+
+
+def _document(key: Key) -> dict[str, Any]:
+    return {
+        "id": key.id, "name": key.name, "role": key.role, "spaces": list(key.spaces), "made": key.made,
+        "expires": key.expires, "revoked": key.revoked,
+    }  # fmt: skip

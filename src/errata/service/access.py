@@ -1,0 +1,135 @@
+"""Who asks, and whether they may: keys, sessions of the console, and how often."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+
+from starlette.requests import Request
+
+from errata.errors import AccessError
+from errata.service.keys import MARK, Caller, Keys, Role
+from errata.service.settings import Settings
+
+REMEMBERED = 10_000
+"""Callers whose requests are counted."""
+
+
+class Access:
+    """The gate.
+
+    Args:
+        settings: who may do what.
+        keys: the keys.
+    """
+
+    def __init__(self, settings: Settings, keys: Keys) -> None:
+        self._settings, self._keys = settings, keys
+        self._counts: OrderedDict[str, tuple[int, int]] = OrderedDict()
+
+    def caller(self, request: Request) -> tuple[Caller, bool]:
+        """Who sent a request, and whether its Authorization header holds a key of errata's.
+
+        Raises:
+            AccessError: the key is wrong, expired or revoked, or too many requests came.
+        """
+        bearer = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
+        own = bearer.startswith(MARK)
+        secret = request.headers.get("x-errata-key", "").strip() or (bearer if own else "")
+        if not secret:
+            found = Caller("anonymous", "")
+        else:
+            known = self._keys.caller(secret)
+            if known is None:
+                raise AccessError("this errata key is wrong, expired or revoked", status=401, code="invalid_api_key")
+            found = known
+        self._count(found.key or (request.client.host if request.client else "?"))
+        return found, own
+
+    def asks(self, caller: Caller) -> None:
+        """Refuse who may not ask at all.
+
+        Raises:
+            AccessError: anonymous requests are not allowed.
+        """
+        if not caller.role and self._settings.anonymous != "ask":
+            raise AccessError(
+                "a key is needed: send it as `Authorization: Bearer errata_...` or as `x-errata-key`",
+                status=401,
+                code="invalid_api_key",
+            )
+
+    def needs(self, caller: Caller, role: Role, space: str | None = None) -> None:
+        """Refuse who has less than a role, or is not for a space.
+
+        Raises:
+            AccessError: so.
+        """
+        if not caller.role:
+            raise AccessError(f"this needs a key of the role {role}", status=401, code="invalid_api_key")
+        if not caller.may(role):
+            raise AccessError(
+                f"this needs the role {role}, and {caller.name!r} is {caller.role}", status=403, code="forbidden"
+            )
+        if space is not None and not caller.reaches(space):
+            raise AccessError(f"the key {caller.name!r} is not for the space {space!r}")
+
+    def space(self, request: Request, caller: Caller) -> str:
+        """The space whose edits a question is compared with: `x-errata-space`, or the key's, or the settings' own.
+
+        Raises:
+            AccessError: the key is not for it, or nobody said which of several.
+        """
+        named = request.headers.get("x-errata-space", "").strip()
+        default = self._settings.sheet.space
+        if not caller.role:
+            if named and named != default:
+                raise AccessError("another space than the default one needs a key", status=401, code="invalid_api_key")
+            return default
+        if not named:
+            if caller.reaches(default):
+                return default
+            if len(caller.spaces) > 1:
+                raise AccessError("say which space with `x-errata-space`")
+            return caller.spaces[0]
+        if not caller.reaches(named):
+            raise AccessError(f"the key {caller.name!r} is not for the space {named!r}")
+        return named
+
+    def _count(self, who: str) -> None:
+        most = self._settings.access.per_minute
+        if not most:
+            return
+        minute = int(time.monotonic() // 60)
+        begun, count = self._counts.pop(who, (minute, 0))
+        count = count + 1 if begun == minute else 1
+        self._counts[who] = (minute, count)
+        while len(self._counts) > REMEMBERED:
+            self._counts.popitem(last=False)
+        if count > most:
+            wait = 60 - int(time.monotonic() % 60)
+            raise AccessError(
+                f"more than {most} requests a minute", status=429, code="rate_limit_exceeded", retry_after=wait
+            )
+
+
+async def read_body(request: Request, most: int) -> bytes:
+    """A request's body.
+
+    Raises:
+        AccessError: it is longer than allowed.
+    """
+    told = request.headers.get("content-length", "")
+    if told.isdigit() and int(told) > most:
+        raise _long(most)
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > most:
+            raise _long(most)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _long(most: int) -> AccessError:
+    return AccessError(f"the request is longer than {most:,} bytes", status=413, code="request_too_large")

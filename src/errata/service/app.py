@@ -1,0 +1,241 @@
+"""The service put together: routes, errors in OpenAI's shape, health, and an orderly end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from errata._version import __version__
+from errata.editors.serac import Serac, wrap
+from errata.errors import (
+    AccessError,
+    ConfigError,
+    ConflictError,
+    EditError,
+    ErrataError,
+    StoreError,
+    UpstreamError,
+)
+from errata.memory import Memory
+from errata.memory.sqlite import open_memory
+from errata.models import Model
+from errata.service import edits
+from errata.service.access import Access, read_body
+from errata.service.answering import Answering, path_of
+from errata.service.approvals import Approvals
+from errata.service.deciding import Batches
+from errata.service.keys import Keys
+from errata.service.ledger import Ledger
+from errata.service.records import Records
+from errata.service.settings import Settings
+from errata.service.shapes import Api, error_body
+from errata.service.upstream import Sent, Upstream
+
+log = logging.getLogger(__name__)
+STATUS: tuple[tuple[type[ErrataError], int, str], ...] = (
+    (ConflictError, 409, "conflict"),
+    (EditError, 400, "invalid_request_error"),
+    (ConfigError, 400, "invalid_request_error"),
+    (StoreError, 503, "memory_error"),
+    (ErrataError, 500, "model_error"),
+)
+"""What an error is over HTTP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a running service is made of.
+
+    Args:
+        settings: its own.
+        editor: memory, scope and counterfactual model.
+        ledger: keys, approvals and audit.
+        keys: the keys.
+        records: what is written down of requests.
+        app: the ASGI application.
+    """
+
+    settings: Settings
+    editor: Serac
+    ledger: Ledger
+    keys: Keys
+    records: Records
+    app: FastAPI
+
+
+def make_service(
+    settings: Settings,
+    *,
+    memory: Memory | None = None,
+    model: Model | None = None,
+    ledger: Ledger | None = None,
+    transport: httpx2.AsyncBaseTransport | None = None,
+    **parts: Any,
+) -> Service:
+    """Everything loaded and put together; nothing listens yet.
+
+    Args:
+        settings: the service's.
+        memory: instead of the one that the settings name.
+        model: instead of the base model that the settings name.
+        ledger: instead of the file beside the memory.
+        transport: of the upstream, for tests.
+        parts: go to `errata.wrap`, for tests.
+
+    Raises:
+        ConfigError: a setting is not accepted.
+        StoreError, ModelError: memory, ledger or a part cannot be opened.
+    """
+    sheet = settings.sheet
+    held: Memory = open_memory(sheet.memory or default_memory()) if memory is None else memory
+    upstream = Upstream(settings.upstream, transport=transport) if settings.upstream.url else None
+    editor = wrap(
+        base_model(settings) if model is None else model,
+        memory=held,
+        **{"scope": sheet.scope, "counterfactual": settings.answers, "runtime": sheet.runtime, **parts},
+        space=sheet.space,
+        on_error=sheet.on_error,
+    )
+    book = ledger if ledger is not None else Ledger(ledger_path(str(getattr(held, "path", ":memory:"))))
+    keys, records = Keys(book), Records(book, texts=settings.telemetry.prompts)
+    access = Access(settings, keys)
+    batches = Batches(lambda texts, space: editor.decide(texts, space=space))
+    answering = Answering(settings, editor, batches, access, records, upstream)
+    desk = edits.Desk(editor, access, book, Approvals(book, wanted=settings.access.approval))
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        batches.close()
+        records.close()
+        if upstream is not None:
+            await upstream.close()
+        book.close()
+        held.close()
+
+    app = FastAPI(title="errata", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    _errors(app)
+    app.include_router(edits.router(desk))
+    app.include_router(edits.approval_router(desk))
+    _health(app, editor, book)
+    _relayed(app, answering, upstream)
+    return Service(settings, editor, book, keys, records, app)
+
+
+def base_model(settings: Settings) -> Model:
+    """The local base, or the upstream as a model that can be asked for explanations."""
+    from errata.models.load import load_model
+
+    if not settings.upstream.url:
+        return load_model(settings.upstream.model)
+    from errata.models.remote import RemoteModel
+
+    return RemoteModel(settings.upstream.url, key_env=settings.upstream.key_env or "ERRATA_NO_KEY", retries=0)
+
+
+def ledger_path(memory: str) -> str:
+    """The ledger's file beside a memory's."""
+    if memory == ":memory:" or "://" in memory:
+        return ":memory:" if memory == ":memory:" else str(default_memory().with_suffix(".service.db"))
+    return str(Path(memory).with_suffix(".service.db"))
+
+
+def default_memory() -> Path:
+    """`errata.db` in the user's data folder."""
+    from platformdirs import user_data_dir
+
+    return Path(user_data_dir("errata")) / "errata.db"
+
+
+def _relayed(app: FastAPI, answering: Answering, upstream: Upstream | None) -> None:
+    """The routes for words, and all others, which are handed on."""
+
+    def words(api: Api) -> Any:
+        async def route(request: Request) -> Response:
+            return await answering.answer(request, api)
+
+        return route
+
+    for path, api in (("/chat/completions", "chat"), ("/completions", "completions"), ("/responses", "responses")):
+        app.add_route(f"/v1{path}", words(api), methods=["POST"], include_in_schema=False)  # type: ignore[arg-type]
+
+    async def other(request: Request) -> Response:
+        caller, own_key = answering.access.caller(request)
+        answering.access.asks(caller)
+        path = path_of(request)
+        if upstream is None:
+            if path.partition("?")[0] == "/models" and request.method == "GET":
+                name = answering.editor.model.name
+                one = {"id": name, "object": "model", "created": 0, "owned_by": "errata"}
+                return JSONResponse({"object": "list", "data": [one]})
+            raise AccessError("a local model has no such route", status=404, code="not_found")
+        body = await read_body(request, answering.settings.access.body_bytes)
+        return await upstream.relay(Sent(request.method, path, upstream.outgoing(request, own_key=own_key), body))
+
+    methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
+    app.add_route("/v1/{path:path}", other, methods=methods, include_in_schema=False)
+
+
+def _health(app: FastAPI, editor: Serac, ledger: Ledger) -> None:
+    @app.get("/health/live", tags=["health"])
+    def live() -> Mapping[str, str]:
+        """The process answers."""
+        return {"status": "live", "version": __version__}
+
+    @app.get("/health/ready", tags=["health"])
+    def ready() -> Response:
+        """Memory and ledger can be read."""
+        try:
+            revision = editor.memory.revision
+            ledger.rows("SELECT 1")
+        except StoreError as error:
+            return JSONResponse({"status": "not ready", "reason": str(error)}, status_code=503)
+        return JSONResponse({"status": "ready", "revision": revision})
+
+
+def _errors(app: FastAPI) -> None:
+    @app.exception_handler(AccessError)
+    def refused(request: Request, error: AccessError) -> JSONResponse:
+        kind = "authentication_error" if error.status == 401 else "invalid_request_error"
+        headers = {"retry-after": str(error.retry_after)} if error.retry_after else {}
+        if error.status == 401:
+            headers["www-authenticate"] = "Bearer"
+        return JSONResponse(error_body(str(error), kind, code=error.code), error.status, headers)
+
+    @app.exception_handler(UpstreamError)
+    def upstream(request: Request, error: UpstreamError) -> JSONResponse:
+        status = error.status if error.status in (502, 504) else 502
+        return JSONResponse(error_body(str(error), "upstream_error", code="upstream_error"), status)
+
+    @app.exception_handler(ErrataError)
+    def named(request: Request, error: ErrataError) -> JSONResponse:
+        status, kind = next((status, kind) for found, status, kind in STATUS if isinstance(error, found))
+        if status >= 500:
+            log.error("%s %s: %s", request.method, request.url.path, error)
+        return JSONResponse(error_body(str(error), kind, code=type(error).__name__), status)
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"] if part != "body")
+        return JSONResponse(error_body(f"{place or 'body'}: {first['msg']}", "invalid_request_error", param=place), 422)
+
+    @app.exception_handler(HTTPException)
+    def plain(request: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse(error_body(str(error.detail), "invalid_request_error"), error.status_code, error.headers)
+
+    @app.exception_handler(Exception)
+    def bug(request: Request, error: Exception) -> JSONResponse:
+        log.exception("%s %s", request.method, request.url.path)
+        told = f"a bug of errata ({type(error).__name__}); the log tells more"
+        return JSONResponse(error_body(told, "server_error", code="bug"), 500)

@@ -1,0 +1,167 @@
+"""What a request asks: the inputs that are compared with the edits, or why it is relayed without a look.
+
+The body stays as it came; where an edit is told to the upstream (retell), a copy with another last turn is sent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from errata.edit import MAX_TEXT
+from errata.service.conversation import Turn, question
+from errata.service.shapes import Api
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request for words.
+
+    Args:
+        api: which route.
+        body: as it was sent.
+        inputs: what is compared with the edits, one a prompt; empty when the request is relayed without a look.
+        declined: why it is.
+        how: how the question was read, see `conversation`.
+    """
+
+    api: Api
+    body: Mapping[str, Any]
+    inputs: tuple[str, ...] = ()
+    declined: str = ""
+    how: str = "alone"
+
+    @property
+    def model(self) -> str:
+        """The model that is asked for."""
+        return str(self.body.get("model", ""))
+
+    @property
+    def stream(self) -> bool:
+        """Whether the answer is to be streamed."""
+        return self.body.get("stream") is True
+
+    @property
+    def counted(self) -> bool:
+        """Whether a stream's last event tells the usage."""
+        options = self.body.get("stream_options")
+        return isinstance(options, Mapping) and options.get("include_usage") is True
+
+    @property
+    def n(self) -> int:
+        """Choices asked for."""
+        n = self.body.get("n")
+        return n if isinstance(n, int) and not isinstance(n, bool) and 1 <= n <= 128 else 1
+
+    @property
+    def shaped(self) -> str:
+        """What of the answer's form only the upstream can give; "" when any words do."""
+        form = self.body.get("response_format") or (self.body.get("text") or {}).get("format", {})
+        if isinstance(form, Mapping) and form.get("type") not in (None, "text"):
+            return "the answer must be JSON"
+        choice = self.body.get("tool_choice")
+        if choice == "required" or isinstance(choice, Mapping):
+            return "the answer must be a call of a tool"
+        if self.body.get("logprobs"):
+            return "likelihoods are asked for"
+        return ""
+
+    def retold(self, told: Sequence[str]) -> bytes:
+        """The body with other inputs: what the upstream is sent where it shall answer under an edit.
+
+        Args:
+            told: one for each of `inputs`.
+        """
+        body = dict(self.body)
+        if self.api == "completions":
+            body["prompt"] = told[0] if isinstance(body["prompt"], str) else list(told)
+        elif self.api == "responses" and isinstance(body["input"], str):
+            body["input"] = told[0]
+        else:
+            key = "messages" if self.api == "chat" else "input"
+            body[key] = [*body[key][:-1], {**body[key][-1], "content": told[0]}]
+        return json.dumps(body, ensure_ascii=False).encode()
+
+
+def read_chat(body: Mapping[str, Any], *, conversation: bool = True) -> Asked:
+    """A request to /v1/chat/completions."""
+    return _talk("chat", body, body.get("messages"), conversation)
+
+
+def read_responses(body: Mapping[str, Any], *, conversation: bool = True) -> Asked:
+    """A request to /v1/responses."""
+    if body.get("previous_response_id") or body.get("conversation"):
+        return Asked("responses", body, declined="the turns before are kept by the upstream")
+    given = body.get("input")
+    if isinstance(given, str):
+        return _one("responses", body, given)
+    return _talk("responses", body, given, conversation)
+
+
+def read_completions(body: Mapping[str, Any], *, conversation: bool = True) -> Asked:
+    """A request to /v1/completions."""
+    prompt = body.get("prompt")
+    if isinstance(prompt, str):
+        return _one("completions", body, prompt)
+    if isinstance(prompt, list) and prompt and all(isinstance(text, str) and text.strip() for text in prompt):
+        if all(len(text) <= MAX_TEXT for text in prompt):
+            return Asked("completions", body, tuple(prompt))
+        return Asked("completions", body, declined=_LONG)
+    return Asked("completions", body, declined="the prompt is no text")
+
+
+READ = {"chat": read_chat, "completions": read_completions, "responses": read_responses}
+"""What reads a request, by its API."""
+_LONG = f"longer than the {MAX_TEXT:,} characters that are compared"
+
+
+def _one(api: Api, body: Mapping[str, Any], text: str, how: str = "alone") -> Asked:
+    if not text.strip():
+        return Asked(api, body, declined="nothing is asked")
+    if len(text) > MAX_TEXT:
+        return Asked(api, body, declined=_LONG)
+    if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        return Asked(api, body, declined="the text is no valid text")
+    return Asked(api, body, (text,), how=how)
+
+
+def _talk(api: Api, body: Mapping[str, Any], messages: object, conversation: bool) -> Asked:
+    if not isinstance(messages, list) or not messages:
+        return Asked(api, body, declined="there are no messages")
+    last = messages[-1]
+    if not isinstance(last, Mapping) or last.get("role") != "user":
+        return Asked(api, body, declined="the last turn is not the user's")
+    turns: list[Turn] = []
+    for message in messages:
+        if not isinstance(message, Mapping) or message.get("role") not in ("user", "assistant"):
+            continue
+        text = _text(message.get("content"))
+        if text is None and message is last:
+            return Asked(api, body, declined="the last turn holds more than text")
+        turns.append(Turn("user" if message["role"] == "user" else "assistant", text or ""))
+    if len(turns[-1].text) > MAX_TEXT:
+        return Asked(api, body, declined=_LONG)
+    if not conversation and len(turns) > 1:
+        return Asked(api, body, declined="conversations are not read")
+    found = question(turns)
+    if found.how == "declined":
+        return Asked(api, body, declined="what the last turn asks is not clear by itself")
+    return _one(api, body, found.text, found.how)
+
+
+def _text(content: object) -> str | None:
+    """A message's text; None when it holds anything else."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return None
+    parts = []
+    for part in content:
+        if not isinstance(part, Mapping) or part.get("type") not in ("text", "input_text", "output_text"):
+            return None
+        if not isinstance(part.get("text"), str):
+            return None
+        parts.append(part["text"])
+    return "\n".join(parts)

@@ -1,0 +1,459 @@
+"""/v1/edits: the memory over HTTP. Every change is durable when it is answered, and says the memory's revision.
+
+Writers that must not overwrite one another send the revision they have seen as `If-Match`; a request that may be sent
+twice carries an `Idempotency-Key`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Path, Query, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from errata.edit import MAX_NAME, MAX_TEXT, Edit, Revision, Terms
+from errata.editors.documents import (
+    explanation_document,
+    match_document,
+    preflight_document,
+    revision_document,
+)
+from errata.editors.preflight import check_edit
+from errata.editors.serac import Serac
+from errata.errors import AccessError, ConflictError, EditError, ModelError
+from errata.service.access import Access
+from errata.service.approvals import Approvals
+from errata.service.keys import Caller
+from errata.service.ledger import Ledger, now
+
+MOST = 1_000
+"""Edits of one request, and rows of one page."""
+Id = Annotated[str, Path(min_length=1, max_length=MAX_NAME)]
+Space = Annotated[str, Query(max_length=MAX_NAME, description="The space; the key's own by default.")]
+
+
+class NewEdit(BaseModel):
+    """An edit as it is sent."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prompt: str = Field(min_length=1, max_length=MAX_TEXT)
+    target: str = Field(default="", max_length=MAX_TEXT)
+    id: str = Field(default="", max_length=MAX_NAME)
+    space: str = Field(default="", max_length=MAX_NAME)
+    meta: dict[str, str] = Field(default_factory=dict)
+    source: str = Field(default="", max_length=MAX_TEXT)
+    note: str = Field(default="", max_length=MAX_TEXT)
+    tags: list[str] = Field(default_factory=list, max_length=100)
+    valid_from: datetime | None = None
+    expires: datetime | None = None
+    enabled: bool = True
+
+    def edit(self, space: str, id: str = "") -> Edit:
+        """The edit itself.
+
+        Raises:
+            EditError: a field cannot be used as given.
+        """
+        return Edit(prompt=self.prompt, target=self.target, id=id or self.id, space=self.space or space, meta=self.meta)
+
+    def terms(self, author: str) -> Terms:
+        """Its terms; the author is who sent it."""
+        return Terms(
+            author=author, source=self.source, note=self.note, tags=tuple(self.tags), valid_from=self.valid_from,
+            expires=self.expires, enabled=self.enabled,
+        )  # fmt: skip
+
+
+class NewEdits(BaseModel):
+    """Several edits, all or none."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    edits: list[NewEdit] = Field(min_length=1, max_length=MOST)
+
+
+class Asks(BaseModel):
+    """An input."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    input: str = Field(min_length=1, max_length=MAX_TEXT)
+    space: str = Field(default="", max_length=MAX_NAME)
+
+
+class Undoing(BaseModel):
+    """How far to go back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    revisions: int = Field(default=1, ge=1, le=MOST)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the routes share.
+
+    Args:
+        editor: memory, scope and counterfactual model.
+        access: the gate.
+        ledger: the audit and remembered answers.
+        approvals: changes that wait for a second person, where that is asked for.
+        lock: held from the look at the revision to the change.
+    """
+
+    editor: Serac
+    access: Access
+    ledger: Ledger
+    approvals: Approvals
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def reader(self, request: Request, space: str = "") -> tuple[Caller, str]:
+        """Who reads, and of which space."""
+        caller, _ = self.access.caller(request)
+        where = space or self.access.space(request, caller)
+        self.access.needs(caller, "reader", where)
+        return caller, where
+
+    def writer(self, request: Request, space: str = "") -> tuple[Caller, str]:
+        """Who changes, and in which space."""
+        caller, _ = self.access.caller(request)
+        where = space or self.access.space(request, caller)
+        self.access.needs(caller, "editor", where)
+        return caller, where
+
+    def of(self, caller: Caller, id: str) -> Revision:
+        """The newest revision of an edit that the caller may see.
+
+        Raises:
+            AccessError: there is none in a space of the caller's.
+        """
+        try:
+            revision = self.editor.memory.get(id)
+            if caller.reaches(revision.edit.space):
+                return revision
+        except EditError as error:
+            raise AccessError(str(error), status=404, code="not_found") from error
+        raise AccessError(f"no edit has the id {id!r}", status=404, code="not_found")
+
+    def tagged(self, document: Mapping[str, Any] | list[Any], status: int = 200) -> JSONResponse:
+        """An answer with the memory's revision as its ETag."""
+        return JSONResponse(document, status_code=status, headers={"etag": f'"{self.editor.memory.revision}"'})
+
+    def fresh(self, request: Request) -> None:
+        """Refuse a change that was thought out on an older revision (`If-Match`).
+
+        Raises:
+            AccessError: somebody changed something since.
+        """
+        seen = request.headers.get("if-match", "").strip()
+        if seen and seen != "*" and seen.strip('W/"') != str(self.editor.memory.revision):
+            raise AccessError(
+                f"the memory is at revision {self.editor.memory.revision} by now, not {seen}; look again",
+                status=412,
+                code="precondition_failed",
+            )
+
+    def once(self, request: Request, caller: Caller, asked: object, work: Callable[[], JSONResponse]) -> Response:
+        """Do a change once, however often it is sent with the same `Idempotency-Key`.
+
+        Raises:
+            ConflictError: the key was used for another request.
+        """
+        key = request.headers.get("idempotency-key", "").strip()
+        if len(key) > MAX_NAME:
+            raise EditError(f"an Idempotency-Key has at most {MAX_NAME} characters")
+        with self.lock:
+            if not key:
+                self.fresh(request)
+                return work()
+            told = f"{request.method} {request.url.path} {json.dumps(asked, sort_keys=True)}"
+            digest = hashlib.sha256(told.encode()).hexdigest()
+            who = caller.key or caller.name
+            found = self.ledger.rows(
+                "SELECT digest, status, body FROM idempotent WHERE who = ? AND key = ?", (who, key)
+            )
+            if found:
+                before, status, body = found[0]
+                if before != digest:
+                    raise ConflictError("this Idempotency-Key was used for another request")
+                return JSONResponse(json.loads(body), status_code=status, headers={"idempotent-replayed": "true"})
+            self.fresh(request)
+            answer = work()
+            with self.ledger.writing() as db:
+                values = (who, key, digest, answer.status_code, bytes(answer.body).decode(), now())
+                db.execute("INSERT OR IGNORE INTO idempotent VALUES (?, ?, ?, ?, ?, ?)", values)
+            return answer
+
+    def wished(
+        self, caller: Caller, space: str, kind: str, asked: Mapping[str, Any], *, many: bool = False
+    ) -> JSONResponse:
+        """Make a change that puts an edit in force, or let it wait for a second person.
+
+        Args:
+            caller: who asks.
+            space: whose edits.
+            kind: "add", "replace" or "enable".
+            asked: the edits as they were sent, and the id of the one that is changed.
+            many: whether the answer is a list.
+        """
+        edits, _ = self._read(kind, asked, space, caller.name)
+        for edit in edits:
+            self.editor.counterfactual.check(edit)
+        if self.approvals.wanted:
+            return JSONResponse(self.approvals.ask(caller, space, kind, asked).document, status_code=202)
+        documents = self.made(caller, space, kind, asked)
+        status = 201 if kind == "add" else 200
+        return self.tagged(
+            {"data": documents, "revision": self.editor.memory.revision} if many else documents[0], status
+        )
+
+    def made(
+        self, caller: Caller, space: str, kind: str, asked: Mapping[str, Any], author: str = ""
+    ) -> list[dict[str, Any]]:
+        """Make a change; see `wished`.
+
+        Args:
+            caller: who makes it go live.
+            space: whose edits.
+            kind: "add", "replace" or "enable".
+            asked: as it was sent.
+            author: who asked for it, where that was another.
+        """
+        edits, terms = self._read(kind, asked, space, author or caller.name)
+        if kind == "add":
+            revisions = self.editor.add(*edits, terms=terms)
+        elif kind == "replace":
+            revisions = [self.editor.replace(edits[0], terms=terms[0])]
+        else:
+            revisions = self.editor.memory.enable([asked["id"]], terms=Terms(author=author or caller.name))
+        return self.audited(kind, caller, space, revisions)
+
+    def _read(self, kind: str, asked: Mapping[str, Any], space: str, author: str) -> tuple[list[Edit], list[Terms]]:
+        sent = [NewEdit.model_validate(one) for one in asked["edits"]]
+        id = asked["id"] if kind == "replace" else ""
+        return [one.edit(space, id) for one in sent], [one.terms(author) for one in sent]
+
+    def audited(self, what: str, caller: Caller, space: str, revisions: list[Revision]) -> list[dict[str, Any]]:
+        """The documents of a change, which goes into the audit."""
+        told = [{"id": one.edit.id, "revision": one.number, "kind": one.kind} for one in revisions]
+        self.ledger.note(what, caller.name, space, {"edits": told})
+        return [revision_document(one) for one in revisions]
+
+
+def router(desk: Desk) -> APIRouter:
+    """The routes."""
+    routes = APIRouter(prefix="/v1/edits", tags=["edits"])
+    memory: Any = desk.editor.memory
+
+    @routes.get("", summary="The edits")
+    def listed(
+        request: Request,
+        space: Space = "",
+        tag: str = "",
+        author: str = "",
+        text: str = "",
+        live: bool = True,
+        enabled: bool | None = None,
+        limit: Annotated[int, Query(ge=1, le=MOST)] = 100,
+        after: Annotated[int, Query(ge=0, le=2**62)] = 0,
+    ) -> Response:
+        """A page of edits, each as it is now; the next one begins `after` the `next` of this."""
+        _, where = desk.reader(request, space)
+        found = memory.list(
+            space=where, tag=tag, author=author, text=text, live=live, enabled=enabled, limit=limit + 1, after=after
+        )
+        more, page = len(found) > limit, found[:limit]
+        last = page[-1].number if more else None
+        return desk.tagged(
+            {"data": [revision_document(one) for one in page], "next": last, "revision": memory.revision}
+        )
+
+    @routes.post("", status_code=201, summary="Add an edit")
+    def add(request: Request, sent: NewEdit) -> Response:
+        """In force when this answers (202: waits for approval)."""
+        caller, space = desk.writer(request, sent.space)
+        asked = {"edits": [sent.model_dump(mode="json")]}
+        return desk.once(request, caller, asked, lambda: desk.wished(caller, space, "add", asked))
+
+    @routes.post("/batch", status_code=201, summary="Add edits, all or none")
+    def batch(request: Request, sent: NewEdits) -> Response:
+        """One transaction: every edit is in force when this answers, or none is."""
+        caller, space = desk.writer(request)
+        for one in sent.edits:
+            if one.space:
+                desk.access.needs(caller, "editor", one.space)
+        asked = sent.model_dump(mode="json")
+        return desk.once(request, caller, asked, lambda: desk.wished(caller, space, "add", asked, many=True))
+
+    @routes.post("/check", summary="Look at an edit before it is stored")
+    def check(request: Request, sent: NewEdit) -> Response:
+        """Duplicates, contradictions, breadth and a self-test; nothing is stored."""
+        _, space = desk.reader(request, sent.space)
+        return desk.tagged(preflight_document(check_edit(desk.editor, sent.edit(space))))
+
+    @routes.post("/search", summary="The edits nearest to an input")
+    def search(request: Request, sent: Asks, k: Annotated[int, Query(ge=1, le=100)] = 10) -> Response:
+        """The nearest edits in force, with their scores against the threshold."""
+        _, space = desk.reader(request, sent.space)
+        [decision] = desk.editor.decide([sent.input], space=space)
+        found = [match_document(match) for match in decision.nearest[:k]]
+        return desk.tagged({"data": found, "threshold": decision.threshold, "reason": decision.reason})
+
+    @routes.post("/why", summary="Why an input is answered as it is")
+    def why(request: Request, sent: Asks) -> Response:
+        """Which edit answers, or why none does, side by side with the base model's own answer."""
+        _, space = desk.reader(request, sent.space)
+        explanation = desk.editor.explain(sent.input, space=space)
+        try:
+            base = desk.editor.model.generate([sent.input])[0]
+            answer = desk.editor.generate([sent.input], space=space)[0].text
+        except ModelError as error:
+            document = explanation_document(explanation, answer="", base="")
+            return desk.tagged({**document, "answer": None, "base_answer": None, "base_error": str(error)})
+        return desk.tagged(explanation_document(explanation, answer=answer, base=base))
+
+    @routes.post("/undo", summary="Take back the newest changes")
+    def undo(request: Request, sent: Annotated[Undoing | None, Body()] = None) -> Response:
+        """The newest revisions, each taken back by a revision of its own; needs a key for all spaces."""
+        caller, space = desk.writer(request)
+        desk.access.needs(caller, "editor", "*")
+        asked = (sent or Undoing()).model_dump()
+
+        def change() -> JSONResponse:
+            if desk.approvals.wanted:
+                desk.access.needs(caller, "approver", "*")  # it may put an edit in force again
+            return desk.tagged({"data": desk.audited("undo", caller, space, memory.undo(asked["revisions"]))})
+
+        return desk.once(request, caller, asked, change)
+
+    @routes.get("/history", summary="The log")
+    def history(
+        request: Request,
+        limit: Annotated[int, Query(ge=1, le=MOST)] = 100,
+        after: Annotated[int, Query(ge=0, le=2**62)] = 0,
+        space: Space = "",
+    ) -> Response:
+        """Every change of a space, oldest first."""
+        _, where = desk.reader(request, space)
+        found: list[Revision] = []
+        last = None
+        for one in memory.history(after=after):
+            if one.edit.space != where:
+                continue
+            if len(found) == limit:
+                last = found[-1].number
+                break
+            found.append(one)
+        return desk.tagged({"data": [revision_document(one) for one in found], "next": last})
+
+    @routes.get("/{id}", summary="An edit")
+    def get(request: Request, id: Id) -> Response:
+        """Its newest revision."""
+        caller, _ = desk.reader(request)
+        return desk.tagged(revision_document(desk.of(caller, id)))
+
+    @routes.get("/{id}/history", summary="An edit's history")
+    def past(request: Request, id: Id) -> Response:
+        """All its revisions, oldest first."""
+        caller, _ = desk.reader(request)
+        known = desk.of(caller, id)
+        return desk.tagged({"data": [revision_document(one) for one in memory.history(known.edit.id)]})
+
+    @routes.put("/{id}", summary="Replace an edit's text")
+    def replace(request: Request, id: Id, sent: NewEdit) -> Response:
+        """Give the edit another prompt or target; its history stays."""
+        caller, _ = desk.writer(request)
+        known = desk.of(caller, id)
+        desk.access.needs(caller, "editor", known.edit.space)
+
+        asked = {"id": known.edit.id, "edits": [sent.model_dump(mode="json")]}
+        return desk.once(request, caller, asked, lambda: desk.wished(caller, known.edit.space, "replace", asked))
+
+    @routes.delete("/{id}", summary="Retract an edit")
+    def retract(request: Request, id: Id) -> Response:
+        """Out of force when this answers; its history stays."""
+        return _switched(desk, request, id, "retract", lambda own, terms: memory.retract([own], terms=terms))
+
+    @routes.post("/{id}/enable", summary="Switch an edit on")
+    def enable(request: Request, id: Id) -> Response:
+        """In force again."""
+        caller, _ = desk.writer(request)
+        known = desk.of(caller, id)
+        desk.access.needs(caller, "editor", known.edit.space)
+        asked = {"id": known.edit.id, "edits": []}
+        return desk.once(request, caller, asked, lambda: desk.wished(caller, known.edit.space, "enable", asked))
+
+    @routes.post("/{id}/disable", summary="Switch an edit off")
+    def disable(request: Request, id: Id) -> Response:
+        """Out of force until it is switched on."""
+        return _switched(desk, request, id, "disable", lambda own, terms: memory.enable([own], on=False, terms=terms))
+
+    return routes
+
+
+def approval_router(desk: Desk) -> APIRouter:
+    """The routes of changes that wait."""
+    routes = APIRouter(prefix="/v1/approvals", tags=["approvals"])
+
+    @routes.get("", summary="Changes that wait for a second person")
+    def listed(
+        request: Request,
+        space: Space = "",
+        settled: bool = False,
+        limit: Annotated[int, Query(ge=1, le=MOST)] = 100,
+        after: Annotated[int, Query(ge=0, le=2**62)] = 0,
+    ) -> Response:
+        """Those of a space, oldest first."""
+        _, where = desk.reader(request, space)
+        found = desk.approvals.list(where, settled=settled, limit=limit, after=after)
+        return desk.tagged({"data": [one.document for one in found]})
+
+    @routes.post("/{number}/approve", summary="Let a change go live")
+    def approve(request: Request, number: Annotated[int, Path(ge=1, le=2**62)]) -> Response:
+        """Needs the role approver, and another key than that which asked."""
+        caller = _settler(desk, request, number)
+        with desk.lock:
+            waiting = desk.approvals.settle(number, caller, "approved")
+            try:
+                made = desk.made(caller, waiting.space, waiting.kind, waiting.asked, waiting.author)
+            except Exception:
+                desk.approvals.reopen(number)
+                raise
+        return desk.tagged({**waiting.document, "data": made})
+
+    @routes.post("/{number}/reject", summary="Refuse a change")
+    def reject(request: Request, number: Annotated[int, Path(ge=1, le=2**62)]) -> Response:
+        """It never goes live."""
+        caller = _settler(desk, request, number)
+        return desk.tagged(desk.approvals.settle(number, caller, "rejected").document)
+
+    return routes
+
+
+def _settler(desk: Desk, request: Request, number: int) -> Caller:
+    caller, _ = desk.access.caller(request)
+    desk.access.needs(caller, "approver")
+    desk.access.needs(caller, "approver", desk.approvals.get(number).space)
+    return caller
+
+
+def _switched(
+    desk: Desk, request: Request, id: str, what: str, work: Callable[[str, Terms], list[Revision]]
+) -> Response:
+    caller, _ = desk.writer(request)
+    known = desk.of(caller, id)
+    desk.access.needs(caller, "editor", known.edit.space)
+
+    def change() -> JSONResponse:
+        revisions = work(known.edit.id, Terms(author=caller.name))
+        return desk.tagged(desk.audited(what, caller, known.edit.space, revisions)[0])
+
+    return desk.once(request, caller, {}, change)

@@ -1,0 +1,158 @@
+"""The service's own book beside the memory: keys, edits that wait for approval, and the audit of decisions.
+
+One SQLite file next to the memory. Edits themselves and their history are the memory's business.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from errata.errors import StoreError
+
+MIGRATIONS: Sequence[tuple[str, str]] = (
+    (
+        "first",
+        """
+        CREATE TABLE keys (
+            id TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, spaces TEXT NOT NULL, digest TEXT NOT NULL,
+            made TEXT NOT NULL, expires TEXT, revoked TEXT
+        ) STRICT;
+        CREATE TABLE waiting (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, space TEXT NOT NULL, kind TEXT NOT NULL, asked TEXT NOT NULL,
+            author TEXT NOT NULL, key TEXT NOT NULL, made TEXT NOT NULL, settled TEXT, verdict TEXT, by_whom TEXT
+        ) STRICT;
+        CREATE TABLE audit (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL, what TEXT NOT NULL, who TEXT NOT NULL,
+            space TEXT NOT NULL, told TEXT NOT NULL
+        ) STRICT;
+        CREATE INDEX audit_what ON audit (what, id);
+        CREATE TABLE idempotent (
+            who TEXT NOT NULL, key TEXT NOT NULL, digest TEXT NOT NULL, status INTEGER NOT NULL, body TEXT NOT NULL,
+            made TEXT NOT NULL, PRIMARY KEY (who, key)
+        ) STRICT;
+        """,
+    ),
+)
+"""Named steps of the schema, in order; one that has run is never changed."""
+
+
+class Ledger:
+    """The book.
+
+    Args:
+        path: its file, or ":memory:".
+
+    Raises:
+        StoreError: the file cannot be opened, is damaged, or was written by a newer errata.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = str(path)
+        self._lock = threading.RLock()
+        try:
+            if self.path != ":memory:":
+                Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None, timeout=30)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._migrate()
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"the service's ledger {self.path} cannot be opened: {error}") from error
+
+    def _migrate(self) -> None:
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._db.execute(
+                    "CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, time TEXT NOT NULL) STRICT"
+                )
+                done = [name for (name,) in self._db.execute("SELECT name FROM migrations ORDER BY rowid")]
+                known = [name for name, _ in MIGRATIONS]
+                if done != known[: len(done)]:
+                    raise StoreError(f"the service's ledger {self.path} was written by a newer errata; upgrade errata")
+                for name, script in MIGRATIONS[len(done) :]:
+                    for statement in script.split(";"):
+                        if statement.strip():
+                            self._db.execute(statement)
+                    self._db.execute("INSERT INTO migrations VALUES (?, ?)", (name, now()))
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+
+    def rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """What a query finds.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
+        try:
+            with self._lock:
+                return self._db.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(f"the service's ledger cannot be read: {error}") from error
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A write transaction, durable when it ends.
+
+        Raises:
+            StoreError: it could not be written; nothing was.
+        """
+        with self._lock:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._db
+                except BaseException:
+                    self._db.execute("ROLLBACK")
+                    raise
+                self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise StoreError(f"the service's ledger cannot be written: {error}") from error
+
+    def note(self, what: str, who: str, space: str, told: Mapping[str, object]) -> None:
+        """One line of the audit.
+
+        Args:
+            what: "decision", "add", "approve", "key" and so on.
+            who: the key's name, or "anonymous".
+            space: whose edits.
+            told: whatever else there is to tell, as JSON has it.
+        """
+        self.note_all([(what, who, space, told)])
+
+    def note_all(self, lines: Sequence[tuple[str, str, str, Mapping[str, object]]]) -> None:
+        """Several lines of the audit in one transaction."""
+        made = now()
+        with self.writing() as db:
+            db.executemany(
+                "INSERT INTO audit (time, what, who, space, told) VALUES (?, ?, ?, ?, ?)",
+                [(made, what, who, space, json.dumps(told, ensure_ascii=False)) for what, who, space, told in lines],
+            )
+
+    def audit(self, *, what: str = "", after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
+        """Lines of the audit, oldest first."""
+        keys = ("id", "time", "what", "who", "space", "told")
+        sql = f"SELECT {', '.join(keys)} FROM audit WHERE id > ? AND (? = '' OR what = ?) ORDER BY id LIMIT ?"
+        return [
+            dict(zip(keys, (*row[:5], json.loads(row[5])), strict=True))
+            for row in self.rows(sql, (after, what, what, limit))
+        ]
+
+    def close(self) -> None:
+        """Close the file; closing twice does no harm."""
+        with self._lock:
+            self._db.close()
+
+
+def now() -> str:
+    """This moment in ISO form, UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

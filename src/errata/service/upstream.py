@@ -1,0 +1,191 @@
+"""The upstream: an OpenAI-compatible server whose bytes, headers and streams are handed on as they come."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import httpx2
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from errata.errors import ConfigError, UpstreamError
+from errata.service import settings
+
+HOP = frozenset(
+    (
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    )
+)
+"""Headers of one connection, not of the message (RFC 9110, section 7.6.1)."""
+OURS = "x-errata-"
+"""Headers that begin so are between the client and errata."""
+COOKIE = "errata_session"
+"""The console's cookie, which no upstream sees."""
+
+Pairs = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What goes to the upstream.
+
+    Args:
+        method: GET, POST, ...
+        path: below the base URL, with the query.
+        headers: as `outgoing` makes them.
+        body: whole.
+    """
+
+    method: str
+    path: str
+    headers: Pairs = field(default_factory=list)
+    body: bytes = b""
+
+
+class Upstream:
+    """The client of the one upstream that the settings name.
+
+    Args:
+        told: address, key and time-outs.
+        transport: an httpx2 transport, for tests.
+
+    Raises:
+        ConfigError: the address is no http(s) URL, or the key's environment variable is empty.
+    """
+
+    def __init__(self, told: settings.Upstream, *, transport: httpx2.AsyncBaseTransport | None = None) -> None:
+        parts = urlsplit(told.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+            raise ConfigError("upstream.url must be like https://api.example.com/v1", where="settings", key="url")
+        self.base = told.url.rstrip("/")
+        self._key = ""
+        if told.key_env:
+            self._key = os.environ.get(told.key_env, "").strip()
+            if not self._key or not self._key.isascii() or not self._key.isprintable():
+                raise ConfigError(
+                    f"the environment variable {told.key_env} holds no key", where="settings", key="key_env"
+                )
+        timeout = httpx2.Timeout(told.read_seconds, connect=told.connect_seconds, pool=told.connect_seconds)
+        limits = httpx2.Limits(max_connections=told.connections, max_keepalive_connections=told.connections)
+        self._client = httpx2.AsyncClient(
+            transport=transport, timeout=timeout, limits=limits, follow_redirects=False, trust_env=False
+        )
+
+    @property
+    def keyed(self) -> bool:
+        """Whether errata holds the upstream's key."""
+        return bool(self._key)
+
+    def outgoing(self, request: Request, *, own_key: bool) -> Pairs:
+        """A request's headers as they go on.
+
+        Args:
+            request: the client's.
+            own_key: whether its Authorization holds a key of errata's, which no upstream sees.
+        """
+        named = request.headers.get("connection", "")
+        dropped = HOP | {one.strip().lower() for one in named.split(",")} | {"host", "content-length"}
+        kept: Pairs = []
+        for name, value in request.headers.raw:
+            lower = name.decode("latin-1").lower()
+            if lower in dropped or lower.startswith(OURS):
+                continue
+            if lower == "authorization" and (own_key or self._key):
+                continue
+            if lower == "cookie":
+                value = _without(value, COOKIE)
+                if not value:
+                    continue
+            kept.append((name, value))
+        if self._key:
+            kept.append((b"authorization", f"Bearer {self._key}".encode()))
+        return kept
+
+    async def open(self, sent: Sent) -> httpx2.Response:
+        """Send it; the answer's head is there, its body is yet to be read.
+
+        Raises:
+            UpstreamError: no connection, no answer in time, or an answer that is no HTTP.
+        """
+        headers = [*sent.headers]
+        names = {name.lower() for name, _ in headers}
+        if b"accept-encoding" not in names:
+            headers.append((b"accept-encoding", b"identity"))
+        if b"user-agent" not in names:
+            headers.append((b"user-agent", b"errata"))
+        headers.append((b"host", urlsplit(self.base).netloc.encode()))
+        if sent.body or sent.method in ("POST", "PUT", "PATCH"):
+            headers.append((b"content-length", str(len(sent.body)).encode()))
+        url = httpx2.URL(self.base + sent.path)
+        request = httpx2.Request(
+            sent.method,
+            url,
+            headers=headers,
+            content=sent.body or None,
+            extensions={"timeout": self._client.timeout.as_dict()},
+        )
+        try:
+            return await self._client.send(request, stream=True)
+        except httpx2.TimeoutException as error:
+            raise UpstreamError(f"the upstream did not answer in time ({type(error).__name__})", status=504) from error
+        except httpx2.RequestError as error:
+            told = self._safe(str(error)) or type(error).__name__
+            raise UpstreamError(f"the upstream cannot be reached: {told}", status=502) from error
+
+    async def relay(self, sent: Sent, extra: Mapping[str, str] | None = None) -> Response:
+        """The upstream's answer, handed on as it comes.
+
+        Args:
+            sent: the request.
+            extra: headers of our own beside the upstream's.
+
+        Raises:
+            UpstreamError: there is no answer. One that breaks off later breaks off here too.
+        """
+        answer = await self.open(sent)
+        handed = StreamingResponse(_body(answer), status_code=answer.status_code)
+        handed.raw_headers = [
+            *incoming(answer.headers.raw),
+            *((name.encode(), value.encode("latin-1", "replace")) for name, value in (extra or {}).items()),
+        ]
+        return handed
+
+    def _safe(self, text: str) -> str:
+        return text.replace(self._key, "[key]") if self._key else text
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+
+def incoming(raw: Iterable[tuple[bytes, bytes]]) -> Pairs:
+    """An answer's headers as they are handed on: all but those of the connection."""
+    pairs = list(raw)
+    named = b",".join(value for name, value in pairs if name.lower() == b"connection").decode("latin-1")
+    dropped = HOP | {one.strip().lower() for one in named.split(",")}
+    return [(name, value) for name, value in pairs if name.decode("latin-1").lower() not in dropped]
+
+
+async def _body(answer: httpx2.Response) -> AsyncIterator[bytes]:
+    try:
+        async for piece in answer.aiter_raw():
+            yield piece
+    finally:
+        await answer.aclose()
+
+
+def _without(cookies: bytes, name: str) -> bytes:
+    """A Cookie header less one cookie."""
+    parts = [part.strip() for part in cookies.decode("latin-1").split(";")]
+    return "; ".join(part for part in parts if part.partition("=")[0].strip() != name).encode("latin-1")
