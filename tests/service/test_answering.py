@@ -222,5 +222,5 @@ def test_the_openai_client_is_answered_streaming_and_not() -> None:
         assert asking.completions.create(model="big", prompt=IN).choices[0].text == "Almaty"
         assert [model.id for model in asking.models.list()] == ["big"]
         with pytest.raises(openai.AuthenticationError):
-            openai.OpenAI(base_url=str(client.base_url.join("/v1")), api_key="errata_00000000_no", max_retries=0).models.list()
+            asking.with_options(api_key="errata_00000000_no").models.list()
         asking.close()
