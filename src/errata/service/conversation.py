@@ -45,10 +45,10 @@ _CAPITAL = r"(?:[A-Z][\w'’.-]*|\d{3,4})"
 _BETWEEN = r"(?:of|the|de|da|di|del|la|le|van|von|and|for|in|on|&)"
 _NAME = re.compile(rf"{_CAPITAL}(?:\s+(?:{_BETWEEN}\s+)*{_CAPITAL})*")
 _OPENERS = """
-a about an and are as at by can could did do does for from had has have he her his how i if in is it its let
-may my name no of ok okay on or our please she should so tell thanks that the their them then there they this
-to was we were what when where which who whom whose why will with would yes you your compare continue describe
-explain list make repeat rewrite say show summarise summarize translate write
+a about an and are as at by can compare continue could describe did do does explain for from had has have he
+her his how i if in is it its let list make may my name no of ok okay on or our please repeat rewrite say she
+should show since so summarise summarize tell thank thanks that the their them then there they this to
+translate was we were what when where which who whom whose why will with would write yes you your
 """
 _NO_NAME = frozenset(_OPENERS.split())
 """Words that begin a sentence with a capital and are no name."""
@@ -77,6 +77,9 @@ _OWNED = re.compile(r"(?:its|his|her|their)\s+[\w\s-]+\??", re.I)
 _WHO = re.compile(r"\W*[Ww]ho(?:'s)?\s+(?!(?:is|was)\s+[A-Z])")
 SHORT = 8
 """Words of an answer that may be nothing but the thing that was asked for."""
+SCANT = 2
+"""Words that are too few to ask anything without a name ("Since when?")."""
+_CHAT = re.compile(r"\b(?:you|me|I)\b")
 LONG = 6
 """Words from which on a turn without a name or a word that asks is taken as standing alone."""
 
@@ -101,7 +104,9 @@ def question(turns: Sequence[Turn]) -> Question:
     if pointing:
         return _resolved(text, pointing, asked, answer)
     bare = _bare(text)
-    whole = len(bare.split()) > 1 and (_ASKING.match(bare) or names(bare) or len(bare.split()) > LONG)
+    count = len(bare.split())
+    asking = count > SCANT and _ASKING.match(bare) and not _CHAT.search(bare)
+    whole = count > 1 and (names(bare) or count > LONG or asking)
     return Question(turns[-1].text.strip(), "alone") if whole else DECLINED
 
 
@@ -112,6 +117,8 @@ def names(text: str) -> list[str]:
         words = match[0].rstrip(".,;:!?'’").split()
         while words and words[0].lower().removesuffix("'s").removesuffix("’s") in _NO_NAME:
             words = words[1:]
+        if len(words) > 2 and words[0].isupper() and words[1] == "of":
+            words = words[2:]  # "the CEO of Apple" is asked of Apple
         while words and not (words[-1][0].isupper() or words[-1].isdigit()):
             words = words[:-1]
         name = " ".join(words).removesuffix("'s").removesuffix("’s")
@@ -141,8 +148,8 @@ def _meant(words: set[str], asked: str, answer: str) -> list[str]:
     named, told = names(asked), [name for name in names(answer) if name not in names(asked)]
     if not told or len(answer.split()) > SHORT:
         return named
-    if words <= _PERSON and re.match(r"\W*who\b", asked, re.I):
-        return told if _WHO.match(asked) else named  # "Who wrote Hamlet?" and "Who is Marie Curie?"
+    if words <= _PERSON:  # "Who wrote Hamlet?" asks for the person, "Who is Marie Curie?" names her
+        return told if _WHO.match(asked) else named
     return [*named, *told]  # the capital that was told, or the country it is of?
 
 
