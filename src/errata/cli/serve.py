@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -44,9 +44,10 @@ def serve_verb(config: str | None, memory: str | None, upstream: str | None, mod
         import uvicorn
 
         from errata.service.app import make_service
+        from errata.service.telemetry import log_to_stderr
     except ImportError as error:
         raise MissingExtra(error.name or "fastapi", "service") from error
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    log_to_stderr(settings.telemetry.log_format)
     service = make_service(settings)
     listen = settings.listen
     server = uvicorn.Server(
@@ -62,6 +63,7 @@ def serve_verb(config: str | None, memory: str | None, upstream: str | None, mod
     click.echo(f"  edits: {getattr(service.editor.memory, 'path', '')} at revision {service.editor.memory.revision}")
     if not service.keys.list():
         click.echo("  no key yet, so nobody may change edits: errata key add NAME --role admin")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again when all has ended in order
     server.run(sockets=sockets)
 
 

@@ -7,6 +7,7 @@ request → asked → decide ─ no edit ── relayed, byte for byte (or the l
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from errata.service.deciding import Batches
 from errata.service.records import Record, Records
 from errata.service.settings import Settings
 from errata.service.shapes import Api, Said
+from errata.service.telemetry import Metrics, span
 from errata.service.upstream import Sent, Upstream
 
 T = TypeVar("T")
@@ -45,6 +47,7 @@ class Answering:
         batches: decisions for many requests at once.
         access: the gate.
         records: what is written down of each request.
+        metrics: what is counted.
         upstream: the base model's server; None for a local base.
     """
 
@@ -53,6 +56,7 @@ class Answering:
     batches: Batches
     access: Access
     records: Records
+    metrics: Metrics
     upstream: Upstream | None
 
     async def answer(self, request: Request, api: Api) -> Response:
@@ -73,12 +77,14 @@ class Answering:
             asked = Asked(api, _body(raw) or {}, declined="bypassed")
         else:
             asked = self._asked(api, raw)
-        decisions = [await self.batches(text, space) for text in asked.inputs]
+        with span("errata.decide", inputs=len(asked.inputs)):
+            decisions = list(await asyncio.gather(*(self.batches(text, space) for text in asked.inputs)))
         record.decided(asked, decisions)
         try:
             return await self._answered(request, asked, decisions, sent, record)
         finally:
             self.records.keep(record)
+            self.metrics.keep(record)
 
     def _sent(self, request: Request, raw: bytes, own_key: bool) -> Sent | None:
         if self.upstream is None:

@@ -39,6 +39,7 @@ from errata.service.ledger import Ledger
 from errata.service.records import Records
 from errata.service.settings import Settings
 from errata.service.shapes import Api, error_body
+from errata.service.telemetry import Metrics
 from errata.service.upstream import Sent, Upstream
 
 log = logging.getLogger(__name__)
@@ -110,7 +111,8 @@ def make_service(
     keys, records = Keys(book), Records(book, texts=settings.telemetry.prompts)
     access = Access(settings, keys)
     batches = Batches(lambda texts, space: editor.decide(texts, space=space))
-    answering = Answering(settings, editor, batches, access, records, upstream)
+    metrics = Metrics(editor, records)
+    answering = Answering(settings, editor, batches, access, records, metrics, upstream)
     desk = edits.Desk(editor, access, book, Approvals(book, wanted=settings.access.approval))
 
     @asynccontextmanager
@@ -124,10 +126,11 @@ def make_service(
         held.close()
 
     app = FastAPI(title="errata", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
-    _errors(app)
+    _errors(app, metrics)
     app.include_router(edits.router(desk))
     app.include_router(edits.approval_router(desk))
     _health(app, editor, book)
+    _metrics(app, access, metrics)
     _relayed(app, answering, upstream)
     return Service(settings, editor, book, keys, records, app)
 
@@ -203,7 +206,16 @@ def _health(app: FastAPI, editor: Serac, ledger: Ledger) -> None:
         return JSONResponse({"status": "ready", "revision": revision})
 
 
-def _errors(app: FastAPI) -> None:
+def _metrics(app: FastAPI, access: Access, metrics: Metrics) -> None:
+    @app.get("/metrics", tags=["health"])
+    def told(request: Request) -> Response:
+        """Prometheus' text; whoever may ask may read it."""
+        caller, _ = access.caller(request)
+        access.asks(caller)
+        return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _errors(app: FastAPI, metrics: Metrics) -> None:
     @app.exception_handler(AccessError)
     def refused(request: Request, error: AccessError) -> JSONResponse:
         kind = "authentication_error" if error.status == 401 else "invalid_request_error"
@@ -215,12 +227,15 @@ def _errors(app: FastAPI) -> None:
     @app.exception_handler(UpstreamError)
     def upstream(request: Request, error: UpstreamError) -> JSONResponse:
         status = error.status if error.status in (502, 504) else 502
+        metrics.failed("UpstreamError")
+        log.warning("%s %s: %s", request.method, request.url.path, error)
         return JSONResponse(error_body(str(error), "upstream_error", code="upstream_error"), status)
 
     @app.exception_handler(ErrataError)
     def named(request: Request, error: ErrataError) -> JSONResponse:
         status, kind = next((status, kind) for found, status, kind in STATUS if isinstance(error, found))
         if status >= 500:
+            metrics.failed(type(error).__name__)
             log.error("%s %s: %s", request.method, request.url.path, error)
         return JSONResponse(error_body(str(error), kind, code=type(error).__name__), status)
 
@@ -236,6 +251,7 @@ def _errors(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     def bug(request: Request, error: Exception) -> JSONResponse:
+        metrics.failed("bug")
         log.exception("%s %s", request.method, request.url.path)
         told = f"a bug of errata ({type(error).__name__}); the log tells more"
         return JSONResponse(error_body(told, "server_error", code="bug"), 500)

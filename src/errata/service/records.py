@@ -77,7 +77,7 @@ class Record:
 
 
 class Records:
-    """Keeps records: the newest in RAM, all in the ledger's audit, written a few at a time.
+    """Keeps records in the ledger's audit, written a few at a time.
 
     Args:
         ledger: where the audit lies.
@@ -87,21 +87,21 @@ class Records:
     def __init__(self, ledger: Ledger, *, texts: bool = False) -> None:
         self._ledger, self._texts = ledger, texts
         self._waiting: deque[Record] = deque(maxlen=KEPT)
-        self.counts: dict[tuple[str, str], int] = {}
-        self.seconds: deque[float] = deque(maxlen=2048)
         self.lost = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="errata-audit", daemon=True)
         self._thread.start()
 
     def keep(self, record: Record) -> None:
-        """Count it and let it be written."""
-        key = (record.api, record.outcome)
-        self.counts[key] = self.counts.get(key, 0) + 1
-        self.seconds.append(record.seconds)
+        """Let it be written."""
         if len(self._waiting) == KEPT:
             self.lost += 1
         self._waiting.append(record)
+
+    @property
+    def waiting(self) -> int:
+        """Records that are not yet in the audit."""
+        return len(self._waiting)
 
     def flush(self) -> None:
         """Write what waits.

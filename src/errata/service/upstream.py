@@ -13,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 
 from errata.errors import ConfigError, UpstreamError
 from errata.service import settings
+from errata.service.telemetry import span
 
 HOP = frozenset(
     (
@@ -153,7 +154,8 @@ class Upstream:
         Raises:
             UpstreamError: there is no answer. One that breaks off later breaks off here too.
         """
-        answer = await self.open(sent)
+        with span("errata.upstream"):
+            answer = await self.open(sent)
         handed = StreamingResponse(_body(answer), status_code=answer.status_code)
         handed.raw_headers = [
             *incoming(answer.headers.raw),
