@@ -59,7 +59,12 @@ def test_a_stop_lets_a_stream_end(tmp_path: Path) -> None:
     port = free_port()
     with running(Base().app) as behind:
         command = [sys.executable, "-m", "errata.cli", "serve", "--upstream", f"{behind}/v1", "--port", str(port)]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "ERRATA_SHEET__SCOPE": "dual"}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "ERRATA_SHEET__SCOPE": "dual",
+            "ERRATA_SHEET__RUNTIME": "torch",
+        }
         process = subprocess.Popen(
             [*command, "--memory", str(tmp_path / "m.db")], env=environment, stdout=subprocess.DEVNULL, cwd=tmp_path
         )
