@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from errata.edit import Edit
 from errata.editors.catalogue import get_editor
-from errata.editors.gradients import edit_loss, ranks
+from errata.editors.gradients import edit_loss, learned, ranks
 from errata.editors.mend import Mend, MendSettings, new_mend
 from errata.editors.weights import editable
 from errata.errors import ConfigError, ModelError
@@ -74,6 +75,17 @@ def test_with_a_ridge_an_update_moves_what_it_met_least(base: LocalModel) -> Non
         assert leaked[0] < leaked[1]
 
 
+def test_steps_are_made_until_the_edit_is_learned_and_no_further(base: LocalModel) -> None:
+    def network(steps: int) -> Any:
+        return new_mend(editable(base), MendSettings(last=0, rank=4, step=0.05, normalise=False, steps=steps))
+
+    once, often, more = (Mend(base, network(steps), MendSettings(steps=steps)) for steps in (1, 40, 80))
+    assert not learned(once.edit(PARIS).model, TOLD[:1])
+    assert learned(often.edit(PARIS).model, TOLD[:1])
+    for name, value in often.edit(PARIS).changed.items():
+        torch.testing.assert_close(more.edit(PARIS).changed[name], value)
+
+
 def test_it_learns_an_edit_and_its_rephrase(base: LocalModel) -> None:
     torch.manual_seed(0)
     settings = MendSettings(last=1, rank=8, step=0.02, normalise=False)
@@ -117,5 +129,5 @@ def test_without_a_trained_network_it_says_what_to_train(base: LocalModel) -> No
 
 
 def test_settings_that_make_no_sense() -> None:
-    with pytest.raises(ConfigError, match="rank and step must be above 0"):
+    with pytest.raises(ConfigError, match="rank, step and steps must be above 0"):
         MendSettings(rank=0)

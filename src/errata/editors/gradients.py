@@ -50,6 +50,20 @@ def edit_loss(model: Any, told: Sequence[tuple[str, str]]) -> Tensor:
     return torch.stack([torch.nn.functional.cross_entropy(logits.float(), ids) for logits, ids in rows]).mean()
 
 
+def learned(model: Any, told: Sequence[tuple[str, str]]) -> bool:
+    """Whether every edit's likeliest tokens, given those before, are its answer's.
+
+    Args:
+        model: whose `logits` are taken.
+        told: (prompt, answer) of every edit.
+    """
+    import torch
+
+    with torch.no_grad():
+        rows = model.logits([prompt for prompt, _ in told], [answer for _, answer in told])
+    return all(bool((logits.argmax(-1) == ids).all()) for logits, ids in rows)
+
+
 def ranks(model: Editable, told: Sequence[tuple[str, str]], names: Sequence[str]) -> Mapping[str, Rank]:
     """The factors of the edit loss's gradient at each of these weights.
 

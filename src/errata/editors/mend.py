@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from errata.editors.gradients import Rank, gradient, ranks
+from errata.editors.gradients import Rank, gradient, learned, ranks
 from errata.editors.learned import Learned, trained
 from errata.editors.updates import Updates, packed
 from errata.editors.weights import Editable
@@ -52,9 +52,13 @@ class MendSettings:
     inputs share with an edit's moves them least (the input's side of a natural gradient); this share of their mean
     square is added before. Inputs and deltas are then brought to size 1. 0 in the paper."""
 
+    steps: int = 1
+    """Updates at most, each from the gradient at the weights before, until the edits' likeliest tokens are their
+    answers'. 1 in the paper, and while training."""
+
     def __post_init__(self) -> None:
-        if self.last < 0 or self.rank < 1 or not self.step > 0 or not self.ridge >= 0:
-            raise ConfigError("rank and step must be above 0, last and ridge 0 or more", key="rank")
+        if self.last < 0 or min(self.rank, self.steps) < 1 or not self.step > 0 or not self.ridge >= 0:
+            raise ConfigError("rank, step and steps must be above 0, last and ridge 0 or more", key="rank")
 
 
 def new_mend(model: Editable, settings: MendSettings) -> Any:
@@ -182,6 +186,15 @@ def new_mend(model: Editable, settings: MendSettings) -> Any:
             return made
 
         def tensors(self, base: Editable, told: Sequence[tuple[str, str]]) -> dict[str, Tensor]:
+            found = self.once(base, told)
+            for _ in range(settings.steps - 1):
+                moved = base.with_weights(found)
+                if learned(moved, told):
+                    break
+                found = self.once(moved, told)
+            return found
+
+        def once(self, base: Editable, told: Sequence[tuple[str, str]]) -> dict[str, Tensor]:
             return {
                 name: base.module.get_parameter(name).detach()
                 - gradient(base.module.get_submodule(name.rpartition(".")[0]), rank)
