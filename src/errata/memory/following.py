@@ -1,4 +1,4 @@
-"""The index of a shared file, kept abreast of its log: a search first takes in what any process committed.
+"""The index of a shared memory, kept abreast of its log: a search first takes in what any process committed.
 
 Only keys, numbers and moments pass from the log to the index; texts stay in the database. Nothing here writes
 to the log.
@@ -39,12 +39,8 @@ class _Seen:
 class Following(Reading):
     """Reading, with an index that follows the log."""
 
-    _version: tuple[int, int] | None = None
+    _version: object = None
     _seen: _Seen | None = None
-
-    def _changed(self) -> None:
-        """Say that this process has written: its own commits do not show in the database's version."""
-        self._version = None
 
     def _state(self) -> _Seen:
         number, key, epoch, purge = self.db.all(_STATE)[0]
@@ -56,7 +52,7 @@ class Following(Reading):
             return self._index
         with self.db.snapshot():
             state, seen, index = self._state(), self._seen, self._index
-            if index is None or seen is None or state.number < seen.number or state.epoch != seen.epoch:
+            if index is None or seen is None or state.epoch != seen.epoch or not self._is_of_log(index.stamp):
                 index, seen = self._empty_index(state.purge), _Seen(0, 0, state.epoch, state.purge)
                 self._edits.clear()
             index.stamp = (state.number, self._time_of(state.number))
@@ -78,12 +74,16 @@ class Following(Reading):
             self._fetch,
             fingerprint=fingerprint,
             exact_limit=self._exact_limit,
-            path=None if self.db.in_memory else Path(self.db.path),
+            path=self.db.beside,
             keep=not self.db.read_only,
-            verify=lambda stamp: self._time_of(stamp[0]) == stamp[1],
+            verify=self._is_of_log,
         )
         index.purges = purges
         return index
+
+    def _is_of_log(self, stamp: tuple[int, int]) -> bool:
+        """Whether the log has a revision of this number and time; one restored from a backup may have not."""
+        return self._time_of(stamp[0]) == stamp[1]
 
     def _time_of(self, number: int) -> int:
         """When a revision was made, in microseconds; 0 for revision 0 and -1 where there is none such."""
@@ -133,7 +133,7 @@ class Following(Reading):
         code, _, dimension = self._bound()
         sql = """SELECT v.vector FROM edits e JOIN vectors v
                  ON v.row = e.row AND v.encoder = ? AND v.content = e.content
-                 WHERE e.live AND e.space = ? ORDER BY (v.vid * 7919) % 10007, v.vid LIMIT ?"""
+                 WHERE e.live = 1 AND e.space = ? ORDER BY (v.vid * 7919) % 10007, v.vid LIMIT ?"""
         return rows.vectors_of([vector for (vector,) in self.db.all(sql, (code, space, n))], dimension)
 
     def wanted_index_files(self) -> set[Path]:
