@@ -1,5 +1,4 @@
-"""What the log, the readers and the writers ask of a SQL database, whichever it is: rows, transactions, and the few
-things that databases say differently.
+"""What readers and writers of the log ask of a SQL database, and the few things that databases say differently.
 
 SQL is written once, with `?` for values, in words that SQLite and PostgreSQL both understand; `sqlitefile` and
 `pgdatabase` fill in the rest. Nothing here knows an edit or a vector.
@@ -87,8 +86,9 @@ class Database(ABC):
 
     @abstractmethod
     def writing(self) -> AbstractContextManager[Connection]:
-        """The connection inside one write transaction, one at a time among all processes: at the end all of it is
-        durable, or none of it is.
+        """The connection inside one write transaction: at the end all of it is durable, or none of it is.
+
+        One process writes at a time.
 
         Raises:
             StoreError: read-only, kept waiting by another process for too long, disk full, damaged.

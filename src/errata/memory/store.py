@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import builtins
 import glob
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +20,7 @@ from errata.errors import ConfigError, EditError, EncoderMismatch
 from errata.memory import Moment, Vectors, changes, indexfile, rows
 from errata.memory.cache import COLUMNS
 from errata.memory.changes import Change
-from errata.memory.database import Connection, Database
+from errata.memory.database import Database
 from errata.memory.following import Following
 from errata.memory.past import PastMemory
 from errata.memory.writing import Writer

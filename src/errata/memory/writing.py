@@ -23,7 +23,8 @@ ON CONFLICT (row) DO UPDATE SET number = excluded.number, live = excluded.live, 
     content = excluded.content
 """
 REPLAYED = """
-SELECT row, id, number, CASE WHEN kind IN ('retract', 'purge') THEN 0 ELSE 1 END AS live, space, enabled, valid_from, expires, content
+SELECT row, id, number, CASE WHEN kind IN ('retract', 'purge') THEN 0 ELSE 1 END AS live, space, enabled,
+    valid_from, expires, content
 FROM revisions r WHERE number = (SELECT max(number) FROM revisions x WHERE x.row = r.row)
 """
 """The current state as the log tells it."""
