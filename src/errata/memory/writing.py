@@ -32,7 +32,8 @@ _ERASE = """
 UPDATE revisions SET prompt = ?, target = ?, meta = '', source = '', note = '', tags = '', content = ?,
     erased = 1 WHERE row = ?
 """
-_VECTOR = "INSERT INTO vectors (row, encoder, content, vector) VALUES (?,?,?,?) ON CONFLICT DO NOTHING"
+VECTOR = "INSERT INTO vectors (row, encoder, content, vector) VALUES (?,?,?,?) ON CONFLICT DO NOTHING"
+"""Keeps one vector: row, scope model, text, bytes."""
 
 
 class Writer:
@@ -87,7 +88,7 @@ class Writer:
         values = (
             (row_of[edit.id], encoder, rows.content_of(edit), blob) for edit, blob in zip(edits, blobs, strict=True)
         )
-        self._db.connection.executemany(_VECTOR, values)
+        self._db.connection.executemany(VECTOR, values)
 
     def erase(self, ids: Iterable[str]) -> None:
         """Erase the texts and vectors of edits everywhere in the database."""
