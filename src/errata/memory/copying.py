@@ -18,6 +18,7 @@ from errata.memory.store import SETTING, SqlMemory
 from errata.memory.writing import LOG, VECTOR, Writer
 
 _PORTION = 2_000
+_THRESHOLD = "key LIKE 'threshold:%'"
 
 Progress = Callable[[int, float], None]
 """Called with the number of rows copied and the fraction of all."""
@@ -53,22 +54,18 @@ def copy_memory(source: SqlMemory, target: SqlMemory, *, progress: Progress | No
             _tell(progress, done, total)
         revisions = done
         for portion in _portions(source.db, "vectors", ("row", "encoder", "content", "vector"), "vid"):
-            connection.executemany(
-                VECTOR, [(row, codes[code], content, vector) for row, code, content, vector in portion]
-            )
+            connection.executemany(VECTOR, [(row, codes[code], *rest) for row, code, *rest in portion])
             done += len(portion)
             _tell(progress, done, total)
-        for key, value in source.db.all(
-            "SELECT key, value FROM settings WHERE key LIKE 'threshold:%' OR key = 'encoder'"
-        ):
-            connection.execute(SETTING, (key, value))
+        for setting in source.db.all(f"SELECT key, value FROM settings WHERE {_THRESHOLD} OR key = 'encoder'"):
+            connection.execute(SETTING, setting)
         Writer(target.db, lambda: datetime.now(UTC)).replay()
     return CopyReport(revisions, done - revisions)
 
 
 def _must_be_empty(db: Database) -> None:
     held = db.value("SELECT count(*) FROM revisions")
-    own = db.value("SELECT count(*) FROM settings WHERE key LIKE 'threshold:%'")
+    own = db.value(f"SELECT count(*) FROM settings WHERE {_THRESHOLD}")
     if held or own:
         raise StoreError(
             f"memory {db.name}: it is not empty ({held} revisions, {own} thresholds), so nothing is copied into it; "

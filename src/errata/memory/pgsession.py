@@ -207,7 +207,8 @@ class Session:
         """Whether a notification came, or a connection was opened, since this was last asked. Asks no server."""
         if self._connection is not None:
             try:
-                self._connection.pgconn.consume_input()
+                for _ in range(2):  # a server that goes away says so first; the second look finds it gone
+                    self._connection.pgconn.consume_input()
                 while self._connection.pgconn.notifies() is not None:
                     self._news = True
             except psycopg_module().OperationalError:
