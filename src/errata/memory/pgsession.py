@@ -128,14 +128,14 @@ class Session:
         self.inside = False
         self._news = True
         self._connection: psycopg.Connection[Any] | None = None
-        self._refused: tuple[float, StoreError | EditError] | None = None
+        self._refused: tuple[float, str] | None = None
 
     # The connection
 
     def _open(self) -> psycopg.Connection[Any]:
         driver = psycopg_module()
         if self._refused is not None and time.monotonic() < self._refused[0]:
-            raise self._refused[1]
+            raise StoreError(self._refused[1])
         try:
             connection: psycopg.Connection[Any] = driver.connect(
                 self._address.conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS, **_ALIVE
@@ -147,9 +147,9 @@ class Session:
                 connection.close()
                 raise
         except driver.Error as error:
-            told = explain(error, self._address.name)
+            told = str(explain(error, self._address.name))
             self._refused = (time.monotonic() + PAUSE, told)
-            raise told from error
+            raise StoreError(told) from error
         self._refused, self._news = None, True
         return connection
 

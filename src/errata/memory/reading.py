@@ -67,7 +67,8 @@ class Reading:
 
     def find(self, ids: Iterable[str]) -> dict[str, Revision]:
         """Newest revisions of the edits with exactly these ids; unknown ids are left out."""
-        sql = f"SELECT {COLUMNS} FROM {self._newest} AND r.id IN ({{}})"
+        which = "e.id IN ({})" if self._upto is None else "r.row IN (SELECT row FROM edits WHERE id IN ({}))"
+        sql = f"SELECT {COLUMNS} FROM {self._newest} AND {which}"
         return {row[4]: rows.read_revision(row) for row in self.db.where_in(sql, dict.fromkeys(ids))}
 
     def get(self, id: str) -> Revision:
