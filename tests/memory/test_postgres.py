@@ -534,3 +534,18 @@ def test_the_log_cannot_be_emptied(memory: PostgresMemory) -> None:
     memory.add([edit("a")], vector(1))
     with pytest.raises(StoreError, match="append-only"), memory.db.writing() as connection:
         connection.execute("TRUNCATE revisions")
+
+
+def test_a_role_that_may_not_make_a_schema_can_use_one_made_for_it(memory: PostgresMemory, postgres_url: str) -> None:
+    role = f"role_{memory.db.schema}"  # type: ignore[attr-defined]
+    theirs = f"{postgres_url}_theirs".replace("postgres@", f"{role}@")
+    with memory.db.writing() as connection:
+        connection.execute(f"CREATE ROLE {role} LOGIN")
+    with pytest.raises(StoreError, match="may not do that"):
+        PostgresMemory(theirs)
+    with memory.db.writing() as connection:
+        connection.execute(f"CREATE SCHEMA {Address(theirs).schema} AUTHORIZATION {role}")
+    with opened(theirs) as other:
+        other.add([edit("a")], vector(1))
+        other.purge(["a"])
+        assert unhealthy(other) == []
