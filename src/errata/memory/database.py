@@ -42,6 +42,9 @@ class Database(ABC):
     """The operator that compares with a pattern, whatever the letters' case."""
     has_tag: str
     """SQL that holds for revisions `r` with a tag, which is its one value."""
+    kept_vectors = 0
+    """Bytes of vectors, and how many edits, that a process keeps so as not to ask again: more for a far-off server."""
+    kept_edits = 4_096
     texts: Texts | None = None
     """Full-text search, or None where texts must be compared one by one."""
 

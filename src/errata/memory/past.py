@@ -48,7 +48,7 @@ class PastMemory(Reading):
     def _fresh_index(self) -> Index:
         purges = int(self.db.value("SELECT coalesce(max(number), 0) FROM revisions WHERE kind = 'purge'"))
         if self._index is None or self._index.purges != purges:
-            self._edits.clear()
+            self._forget()
             index = Index(self._bound()[2], self._fetch, exact_limit=self._exact_limit, graph=False)
             with self.db.snapshot():
                 self._load(index, "true", ())

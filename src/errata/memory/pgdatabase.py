@@ -49,6 +49,8 @@ class PostgresDatabase(Database):
         StoreError: the server cannot be reached, refuses the user, or holds no memory or a newer errata's.
     """
 
+    kept_vectors = 64 << 20
+    kept_edits = 32_768
     like = "ILIKE"
     has_tag = "CASE WHEN r.tags = '' THEN false ELSE jsonb_exists(r.tags::jsonb, ?) END"
 

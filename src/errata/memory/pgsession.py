@@ -246,6 +246,8 @@ class Session:
             cursor.execute(_translated(sql), tuple(values))
             while part := cursor.fetchmany(size):
                 yield part
+                if len(part) < size:
+                    return
 
     @contextmanager
     def transaction(self, begin: str) -> Iterator[None]:

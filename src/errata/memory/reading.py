@@ -23,6 +23,7 @@ from errata.memory.database import NO_LIMIT, Database
 from errata.memory.diffing import Diff, compare
 from errata.memory.index import ALWAYS, NEVER, Index
 from errata.memory.shards import Keys, blocks, cut, distances
+from errata.memory.vectorcache import VectorCache
 
 LIVE = "r.kind NOT IN ('retract', 'purge') AND r.erased = 0"
 
@@ -38,7 +39,7 @@ class Reading:
 
     def __init__(self, db: Database, *, upto: int | None, exact_limit: int) -> None:
         self.db, self._upto, self._exact_limit = db, upto, exact_limit
-        self._edits = Edits(db)
+        self._edits, self._vectors = Edits(db), VectorCache(db.kept_vectors)
         self._index: Index | None = None
         self._encoder: tuple[int, str, int] | None = None
 
@@ -247,12 +248,25 @@ class Reading:
         """Stored vectors by key, in the keys' order; zeros for one that has been purged meanwhile."""
         dimension = self._bound()[2]
         wanted = keys.tolist()
-        found = dict(self.db.where_in("SELECT vid, vector FROM vectors WHERE vid IN ({})", wanted))
+        sql = "SELECT vid, vector FROM vectors WHERE vid IN ({})"
+        found = self._vectors.of(wanted, lambda keys: self.db.where_in(sql, keys))
         none = bytes(2 * dimension)
         return rows.vectors_of([found.get(key, none) for key in wanted], dimension)
 
-    def _load(self, index: Index, where: str, values: Sequence[Any]) -> None:
-        """Tell the index the newest state of the edits that a condition selects."""
+    def _forget(self) -> None:
+        """Forget texts and vectors kept (after a purge, or where the log is another one)."""
+        self._edits.clear()
+        self._vectors.clear()
+
+    def _load(self, index: Index, where: str, values: Sequence[Any], *, few: bool = False) -> None:
+        """Tell the index the newest state of the edits that a condition selects.
+
+        Args:
+            index: what is told.
+            where: the condition, after WHERE.
+            values: of the condition.
+            few: whether there are few enough to be read at once.
+        """
         sql = f"""SELECT r.row, coalesce(v.vid, 0), r.space, r.number, r.enabled = 1 AND {LIVE}, r.valid_from, r.expires
                   FROM {
             self._newest.replace(
@@ -261,7 +275,8 @@ class Reading:
                 1,
             )
         } AND {where}"""
-        for part in self.db.portions(sql, (self._bound()[0], *values)):
+        given = (self._bound()[0], *values)
+        for part in filter(None, [self.db.all(sql, given)]) if few else self.db.portions(sql, given):
             row, key, space, number, on, start, end = zip(*part, strict=True)
             index.update(
                 np.array(row, np.int64),

@@ -217,7 +217,7 @@ class SqlMemory(Following):
             StoreError: others read the database, so that old bytes may linger in it for now.
         """
         revisions = self._each(ids, lambda state: changes.purging(state, terms), erase=True)
-        self._edits.clear()
+        self._forget()
         with self.db.lock:
             if self._encoder is not None:
                 self._fresh_index()
