@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from errata.editors.catalogue import get_editor
     from errata.editors.saving import load
     from errata.editors.serac import Serac, wrap
+    from errata.memory.postgres import PostgresMemory
     from errata.memory.sqlite import SqliteMemory, open_memory
     from errata.models.echo import EchoModel
     from errata.models.load import load_model
@@ -53,6 +54,7 @@ __all__ = [
     "Match",
     "MissingExtra",
     "ModelError",
+    "PostgresMemory",
     "RemoteModel",
     "Revision",
     "Serac",
@@ -73,6 +75,7 @@ __all__ = [
 _LATE = {
     "EchoModel": "errata.models.echo",
     "LocalModel": "errata.models.local",
+    "PostgresMemory": "errata.memory.postgres",
     "RemoteModel": "errata.models.remote",
     "Serac": "errata.editors.serac",
     "SqliteMemory": "errata.memory.sqlite",

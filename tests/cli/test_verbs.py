@@ -342,3 +342,25 @@ def test_every_bench_is_offered() -> None:
     from errata.experiments import bench
 
     assert {f"bench_{name}" for name in BENCHES} == {name for name in vars(bench) if name.startswith("bench_")}
+
+
+def test_migrate_copies_a_memory_and_refuses_one_that_is_not_empty(edited: Cli, tmp_path: Path) -> None:
+    edited("retract", "uk-pm")
+    target = str(tmp_path / "new.db")
+    told = edited.json("migrate", str(edited.memory), target)
+    assert told == {"from": str(edited.memory), "to": target, "revisions": 2, "vectors": 1}
+    assert edited.lines("history") == edited.lines("history", "--memory", target)
+    assert "not empty" in edited("migrate", str(edited.memory), target, code=3).stderr
+    edited("migrate", str(tmp_path / "none.db"), target, code=3)
+
+
+def test_a_memory_in_postgresql_serves_every_verb(cli: Cli, postgres_url: str, tmp_path: Path) -> None:
+    cli.memory = postgres_url  # type: ignore[assignment]
+    cli("add", UK, "Keir Starmer", "--id", "uk-pm", "--author", "ann")
+    assert cli("ask", UK).stdout == "Keir Starmer\n"
+    found = cli.json("doctor", code=cli("doctor").exit_code)["findings"]
+    assert [one for one in found if one["check"].startswith("memory") and not one["ok"]] == []
+    assert "1 revisions" in cli("migrate", postgres_url, str(tmp_path / "back.db")).stdout
+    assert cli.lines("history") == cli.lines("history", "--memory", str(tmp_path / "back.db"))
+    cli("retract", "uk-pm")
+    assert len(cli.lines("diff", "1")[0]["removed"]) == 1

@@ -5,6 +5,8 @@ The model keeps a full copy of its state after every revision; undo and checkout
 
 from __future__ import annotations
 
+import itertools
+import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,7 +18,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from errata.edit import Edit, Terms
 from errata.errors import ConflictError, EditError
@@ -24,6 +33,7 @@ from errata.memory import Vectors
 from errata.memory.doctor import diagnose
 from errata.memory.overlay import OverlayMemory
 from errata.memory.sqlite import SqliteMemory
+from errata.memory.store import SqlMemory
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 SPACES = ("default", "other")
@@ -100,8 +110,11 @@ class Machine(RuleBasedStateMachine):
         self.erased: set[int] = set()
         self.open()
 
+    def made(self) -> SqlMemory:
+        return SqliteMemory(Path(self.folder.name) / "e.db", exact_limit=self.limit, clock=lambda: self.now)
+
     def open(self) -> None:
-        self.memory = SqliteMemory(Path(self.folder.name) / "e.db", exact_limit=self.limit, clock=lambda: self.now)
+        self.memory = self.made()
         assert self.memory.bind("test", 3) == []
 
     def teardown(self) -> None:
@@ -314,6 +327,21 @@ TestMemory = Machine.TestCase
 TestMemory.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
 TestGraph = GraphMachine.TestCase
 TestGraph.settings = settings(max_examples=12, stateful_step_count=25, deadline=None)
+
+
+def test_postgres(postgres: Any) -> None:
+    """The same in PostgreSQL, a schema for each example."""
+    from errata.memory.postgres import PostgresMemory
+
+    numbers = itertools.count()
+
+    class PostgresMachine(Machine):
+        def made(self) -> SqlMemory:
+            if not hasattr(self, "url"):
+                self.url = postgres.url(f"p{os.getpid()}_{next(numbers)}")
+            return PostgresMemory(self.url, clock=lambda: self.now)
+
+    run_state_machine_as_test(PostgresMachine, settings=settings(max_examples=8, stateful_step_count=25, deadline=None))
 
 
 @settings(max_examples=25, deadline=None)

@@ -36,6 +36,7 @@ VERBS = {
     "diff": "past",
     "import": "transfer",
     "export": "transfer",
+    "migrate": "transfer",
     "check": "check",
     "test": "trial",
     "tune": "tune",

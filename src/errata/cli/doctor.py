@@ -47,7 +47,7 @@ def _memory(session: Session, repair: bool) -> Iterator[Finding]:
         return
     try:
         memory = session.memory()
-        yield "memory", True, f"{memory.path}, revision {memory.revision}"
+        yield "memory", True, f"{memory.name}, revision {memory.revision}"
         from errata.memory.doctor import diagnose
 
         for finding in diagnose(memory, repair=repair):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from errata.edit import Edit, Revision
     from errata.editors.serac import Serac
     from errata.memory import Memory
-    from errata.memory.sqlite import SqliteMemory
+    from errata.memory.store import SqlMemory
     from errata.models import Model
 
 DEFAULT_SPACE = "default"
@@ -81,14 +81,14 @@ class Session:
     scope: str = "cascade"
     counterfactual: str = "reader"
     runtime: str = "auto"
-    _opened: SqliteMemory | None = field(default=None, repr=False)
+    _opened: SqlMemory | None = field(default=None, repr=False)
 
     @property
     def space(self) -> str:
         """The space that is meant."""
         return self.given_space or DEFAULT_SPACE
 
-    def memory(self) -> SqliteMemory:
+    def memory(self) -> SqlMemory:
         """The memory, opened once; made when it is not there."""
         if self._opened is None:
             from errata.memory.sqlite import open_memory

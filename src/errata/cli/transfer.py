@@ -1,4 +1,4 @@
-"""`errata import` and `errata export`: edits from a file and into a file."""
+"""`errata import`, `errata export` and `errata migrate`: edits from a file, into a file, and a memory elsewhere."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def import_verb(
 
     editor = session.encoder()
     terms = Terms(author=author, source=source, tags=tags)
-    bar = _Bar(show=not (quiet or session.json) and sys.stderr.isatty())
+    bar = _Bar("importing", show=not (quiet or session.json) and sys.stderr.isatty())
     try:
         report = import_edits(
             session.memory(), file, editor.scope.encode_edits, format=format_, on_bad=on_bad, batch=batch,
@@ -64,7 +64,7 @@ def import_verb(
 class _Bar:
     """A progress bar on stderr, or none."""
 
-    def __init__(self, *, show: bool) -> None:
+    def __init__(self, what: str, *, show: bool) -> None:
         self._bar: Any = None
         self._task: Any = None
         if show:
@@ -72,7 +72,7 @@ class _Bar:
             from rich.progress import Progress as Bar
 
             self._bar = Bar(console=Console(stderr=True), transient=True)
-            self._task = self._bar.add_task("importing", total=1.0)
+            self._task = self._bar.add_task(what, total=1.0)
             self._bar.start()
 
     @property
@@ -111,3 +111,29 @@ def export_verb(
         emit({"exported": count, "file": file})
     else:
         click.echo(f"{count} {'revisions' if everything else 'edits'} written to {file}")
+
+
+@click.command("migrate")
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+@shared(memory=False)
+def migrate_verb(session: Session, source: str, target: str, quiet: bool) -> None:
+    """Copy the memory FROM whole into the empty memory TO: history, vectors, thresholds. Each is a file or a URL.
+
+    Interrupted, it has copied nothing. FROM is not changed; what is added to it meanwhile is not copied.
+    """
+    from errata.memory.copying import copy_memory
+    from errata.memory.sqlite import open_memory
+
+    bar = _Bar("copying", show=not (quiet or session.json) and sys.stderr.isatty())
+    try:
+        with open_memory(source, read_only=True) as old, open_memory(target) as new:
+            report = copy_memory(old, new, progress=bar.told)
+            names = old.name, new.name
+    finally:
+        bar.close()
+    if session.json:
+        emit({"from": names[0], "to": names[1], "revisions": report.revisions, "vectors": report.vectors})
+    else:
+        click.echo(f"{report.revisions} revisions and {report.vectors} vectors copied to {names[1]}")

@@ -12,11 +12,10 @@ from errata.memory.database import Database
 
 COLUMNS = ", ".join(f"r.{name}" for name in rows.COLUMNS)
 """What `rows.read_revision` reads, of a table called r."""
-_CACHED = 4096
 
 
 class Edits:
-    """Edits by the number of the revision that tells them; the last few thousand are kept."""
+    """Edits by the number of the revision that tells them; the last few thousand (`Database.kept_edits`) are kept."""
 
     def __init__(self, db: Database) -> None:
         self._db, self._kept = db, OrderedDict[int, Edit]()
@@ -38,6 +37,6 @@ class Edits:
         if lost := [number for number in missing if number not in self._kept]:
             raise StoreError(f"revision {lost[0]} is missing from the log; run `errata doctor`, or restore a backup")
         found = [self._kept[number] for number in numbers]
-        while len(self._kept) > _CACHED:
+        while len(self._kept) > self._db.kept_edits:
             self._kept.popitem(last=False)
         return found

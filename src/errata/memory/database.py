@@ -1,217 +1,115 @@
-"""One SQLite file, opened for good keeping: WAL, synchronous=FULL, one connection a process, our own errors.
+"""What readers and writers of the log ask of a SQL database, and the few things that databases say differently.
 
-Safe among threads (a lock), among processes (BEGIN IMMEDIATE, a busy timeout) and over a fork (the child
-opens its own connection). Knows the schema only through `migrations`; never sees an edit or a vector.
+SQL is written once, with `?` for values, in words that SQLite and PostgreSQL both understand; `sqlitefile` and
+`pgdatabase` fill in the rest. Nothing here knows an edit or a vector.
 """
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import threading
-import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from errata.errors import StoreError
-from errata.memory.migrations import MIGRATIONS, applied, migrate
+from errata.memory.texts import Texts
 
-_ABANDONED: list[sqlite3.Connection] = []
-"""Connections inherited over a fork: kept, never used and never closed (SQLite forbids both in the child)."""
-
-
-def explain(error: BaseException, path: str) -> StoreError:
-    """The StoreError that tells what an error of SQLite or the system means, and what to do."""
-    text, low = str(error), str(error).lower()
-    if "disk is full" in low or "no space left" in low:
-        advice = "the disk is full; nothing of this change was written: free some space, then repeat it"
-    elif "readonly" in low or "read-only" in low:
-        advice = "it can only be read; check the permissions of the file and its folder"
-    elif "locked" in low or "busy" in low:
-        advice = "another process keeps it locked; try again when that has finished"
-    elif "malformed" in low or "not a database" in low or "corrupt" in low:
-        advice = "it is damaged or no errata memory; run `errata doctor`, or restore it from a backup or an export"
-    elif "unable to open" in low:
-        advice = "it cannot be opened; check that the path is a file and that you may read and write there"
-    elif "closed" in low:
-        advice = "this memory has been closed; open it again"
-    else:
-        advice = "run `errata doctor`; what was acknowledged before is still there"
-    return StoreError(f"memory {path}: {advice} ({text})")
+NO_LIMIT = (1 << 62) - 1
+"""A LIMIT that limits nothing, for any database."""
 
 
-class Database:
-    """A connection to one memory file (or ":memory:"), reopened in each process that uses it.
+class Connection(Protocol):
+    """What statements run on inside a transaction."""
+
+    def execute(self, sql: str, values: Sequence[Any] = ..., /) -> Any:
+        """Run one statement; returns a cursor."""
+        ...
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> Any:
+        """Run one statement for each row of values."""
+        ...
+
+
+class Database(ABC):
+    """A database that holds a memory, safe among threads and processes and over a fork.
 
     Args:
-        path: the file; its folder is created. ":memory:" keeps everything in RAM.
-        read_only: refuse every write; the file must exist.
-        timeout: seconds to wait for another process's write.
-
-    Raises:
-        StoreError: not a database, damaged, written by a newer errata, not writable, disk full.
+        name: how messages call it: a path, or a URL without user and password.
+        read_only: refuse every write.
     """
 
-    def __init__(self, path: str, *, read_only: bool = False, timeout: float = 30.0) -> None:
-        self.path, self.read_only, self.timeout = path, read_only, timeout
-        self._lock = threading.RLock()
-        self._closed = False
-        self._pid = os.getpid()
-        self._connection = self._open()
+    like: str
+    """The operator that compares with a pattern, whatever the letters' case."""
+    has_tag: str
+    """SQL that holds for revisions `r` with a tag, which is its one value."""
+    kept_vectors = 0
+    """Bytes of vectors, and how many edits, that a process keeps so as not to ask again: more for a far-off server."""
+    kept_edits = 4_096
+    texts: Texts | None = None
+    """Full-text search, or None where texts must be compared one by one."""
+
+    def __init__(self, name: str, *, read_only: bool) -> None:
+        self.name, self.read_only = name, read_only
 
     @property
-    def in_memory(self) -> bool:
-        """Whether it lives in RAM only."""
-        return self.path == ":memory:"
-
-    @property
+    @abstractmethod
     def closed(self) -> bool:
         """Whether `close` was called."""
-        return self._closed
-
-    @contextmanager
-    def guard(self) -> Iterator[None]:
-        """Turn SQLite's and the operating system's errors into StoreError."""
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            raise explain(error, self.path) from error
-
-    def _open(self) -> sqlite3.Connection:
-        with self.guard():
-            if not self.in_memory and not self.read_only:
-                Path(self.path).parent.mkdir(parents=True, exist_ok=True)
-            mode = "?mode=ro" if self.read_only else ""
-            name = self.path if self.in_memory else Path(self.path).absolute().as_uri() + mode
-            connection = sqlite3.connect(
-                name,
-                timeout=self.timeout,
-                isolation_level=None,
-                check_same_thread=False,
-                uri=True,
-                cached_statements=256,
-            )
-            try:
-                self._prepare(connection)
-            except BaseException:
-                connection.close()
-                raise
-        return connection
-
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        connection.execute(f"PRAGMA busy_timeout = {int(self.timeout * 1000)}")
-        names = applied(connection)
-        if not self.read_only and not self.in_memory:
-            self._use_wal(connection)
-        for pragma in ("synchronous = FULL", "secure_delete = ON", "cache_size = -16000"):
-            connection.execute(f"PRAGMA {pragma}")
-        missing = len(names) < len(MIGRATIONS)
-        if missing and self.read_only:
-            raise StoreError(f"memory {self.path}: opened read-only, but it must first be upgraded by a writer")
-        if missing:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                migrate(connection)
-                connection.execute("COMMIT")
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            self._sync_folder()
-
-    def _use_wal(self, connection: sqlite3.Connection) -> None:
-        """Switch to WAL; SQLite does not wait for others here, so we do."""
-        deadline = time.monotonic() + self.timeout
-        while True:
-            try:
-                connection.execute("PRAGMA journal_mode = WAL")
-                return
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.01)
-
-    def _sync_folder(self) -> None:
-        """Make the file's name survive a power cut."""
-        if self.in_memory or os.name != "posix":
-            return
-        folder = os.open(Path(self.path).absolute().parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
     @property
-    def lock(self) -> threading.RLock:
-        """What every use of the connection holds; a thread may take it again."""
-        self._reopen_after_fork()
-        return self._lock
-
-    def _reopen_after_fork(self) -> None:
-        if self._pid == os.getpid():
-            return
-        self._lock = threading.RLock()
-        if not self.in_memory and not self._closed:
-            _ABANDONED.append(self._connection)
-            self._connection = self._open()
-        self._pid = os.getpid()
+    @abstractmethod
+    def beside(self) -> Path | None:
+        """The file whose name the index files begin with, on this machine; None keeps them in RAM."""
 
     @property
-    def connection(self) -> sqlite3.Connection:
-        """This process's connection; hold `lock` while using it.
+    @abstractmethod
+    def lock(self) -> AbstractContextManager[Any]:
+        """What a reader holds over several statements; a thread may take it again."""
+
+    @property
+    @abstractmethod
+    def connection(self) -> Connection:
+        """What this thread's statements run on: its own transaction, if it has one open.
 
         Raises:
-            StoreError: the memory has been closed.
+            StoreError: the memory has been closed, or the server cannot be reached.
         """
-        if self._closed:
-            raise StoreError(f"memory {self.path}: this memory has been closed; open it again")
-        self._reopen_after_fork()
-        return self._connection
 
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    @abstractmethod
+    def guard(self) -> AbstractContextManager[None]:
+        """Turn the database's and the operating system's errors into StoreError."""
+
+    @abstractmethod
+    def reading(self) -> AbstractContextManager[Connection]:
         """The connection, locked, with errors translated; each statement sees its own newest state."""
-        with self.lock, self.guard():
-            yield self.connection
 
-    @contextmanager
-    def snapshot(self) -> Iterator[sqlite3.Connection]:
+    @abstractmethod
+    def snapshot(self) -> AbstractContextManager[Connection]:
         """The connection inside one read transaction: every statement sees the same state."""
-        with self.reading() as connection:
-            if connection.in_transaction:
-                yield connection
-                return
-            connection.execute("BEGIN")
-            try:
-                yield connection
-            finally:
-                if connection.in_transaction:
-                    connection.execute("COMMIT")
 
-    @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """The connection inside one write transaction: all of it is durable at the end, or none of it is.
+    @abstractmethod
+    def writing(self) -> AbstractContextManager[Connection]:
+        """The connection inside one write transaction: at the end all of it is durable, or none of it is.
+
+        One process writes at a time.
 
         Raises:
-            StoreError: read-only, locked by another process for too long, disk full, damaged.
+            StoreError: read-only, kept waiting by another process for too long, disk full, damaged.
         """
-        if self.read_only:
-            raise StoreError(f"memory {self.path}: opened read-only; nothing can be written")
-        with self.reading() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+
+    @abstractmethod
+    def version(self) -> object:
+        """Changes whenever anything was committed, by whatever process, and when the process has forked."""
+
+    @abstractmethod
+    def portions(self, sql: str, values: Sequence[Any] = (), *, size: int = 50_000) -> Iterator[list[Any]]:
+        """The rows of a query, `size` at a time, without holding all of them; run it inside `snapshot`."""
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """Every row of a query."""
         with self.reading() as connection:
-            return connection.execute(sql, values).fetchall()
+            rows: list[Any] = connection.execute(sql, values).fetchall()
+        return rows
 
     def value(self, sql: str, values: Sequence[Any] = ()) -> Any:
         """First value of a query's first row, or None where there is no row."""
@@ -226,38 +124,22 @@ class Database:
             part = wanted[start : start + 500]
             yield from self.all(sql.format(",".join("?" * len(part))), (*before, *part))
 
-    def version(self) -> tuple[int, int]:
-        """Changes whenever another connection has committed to the file, and when the process has forked."""
-        with self.reading() as connection:
-            return self._pid, connection.execute("PRAGMA data_version").fetchone()[0]
-
+    @abstractmethod
     def reclaim(self) -> None:
-        """Rewrite the file without free pages and empty the write-ahead log, so that deleted bytes are gone.
+        """Rewrite what holds deleted rows, so that their bytes are gone.
 
         Raises:
-            StoreError: another process is reading; what was deleted stays deleted, its bytes may linger.
+            StoreError: somebody is reading; what was deleted stays deleted, its bytes may linger.
         """
-        with self.reading() as connection:
-            if self.in_memory:
-                return
-            connection.execute("VACUUM")
-            for _ in range(50):
-                if not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-                    return
-                time.sleep(0.02)
-        raise StoreError(
-            f"memory {self.path}: the text is purged, but another process still reads the file, so old "
-            "bytes may linger; run `errata doctor --repair` when it has finished"
-        )
 
+    @abstractmethod
+    def soundness(self) -> tuple[bool, str]:
+        """Whether the database itself is well, and what was found."""
+
+    @abstractmethod
+    def steps(self) -> tuple[list[str], list[str], str]:
+        """Names of the schema's steps recorded, of those known, and the database's own version."""
+
+    @abstractmethod
     def close(self) -> None:
-        """Close this process's connection; closing twice does no harm."""
-        if self._closed:
-            return
-        if self._pid != os.getpid() and not self.in_memory:
-            _ABANDONED.append(self._connection)
-            self._closed = True
-            return
-        with self.lock, self.guard():
-            self._closed = True
-            self._connection.close()
+        """Close this process's connections; closing twice does no harm."""

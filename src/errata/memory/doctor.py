@@ -1,11 +1,10 @@
-"""Is a memory in good health? Checks of the file, the log, what is derived from it, vectors and index.
+"""Is a memory in good health? Checks of the database, the log, what is derived from it, vectors and index.
 
 Repairing rebuilds what can be derived; the log itself is never touched. Models are neither loaded nor needed.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -14,8 +13,7 @@ import numpy as np
 from errata.errors import ErrataError
 from errata.memory import indexfile, rows
 from errata.memory.cache import COLUMNS
-from errata.memory.migrations import MIGRATIONS, has_fts5
-from errata.memory.sqlite import SqliteMemory
+from errata.memory.store import SqlMemory
 from errata.memory.writing import REPLAYED
 
 SAMPLE = 50
@@ -32,7 +30,7 @@ class Finding:
     detail: str
 
 
-def diagnose(memory: SqliteMemory, *, repair: bool = False) -> list[Finding]:
+def diagnose(memory: SqlMemory, *, repair: bool = False) -> list[Finding]:
     """Check a memory, and with `repair` rebuild first what can be rebuilt.
 
     Vectors and index are checked for the scope model that the memory was last bound to.
@@ -47,7 +45,7 @@ def diagnose(memory: SqliteMemory, *, repair: bool = False) -> list[Finding]:
     if repair:
         memory.rebuild()
         memory.db.reclaim()
-    checks: tuple[tuple[str, Callable[[SqliteMemory], tuple[bool, str]]], ...] = (
+    checks: tuple[tuple[str, Callable[[SqlMemory], tuple[bool, str]]], ...] = (
         ("file", _file),
         ("version", _version),
         ("log", _log),
@@ -60,33 +58,26 @@ def diagnose(memory: SqliteMemory, *, repair: bool = False) -> list[Finding]:
     return [_checked(memory, name, check) for name, check in checks]
 
 
-def _checked(memory: SqliteMemory, name: str, check: Callable[[SqliteMemory], tuple[bool, str]]) -> Finding:
+def _checked(memory: SqlMemory, name: str, check: Callable[[SqlMemory], tuple[bool, str]]) -> Finding:
     try:
         ok, detail = check(memory)
-    except (ErrataError, sqlite3.Error, ValueError, TypeError) as error:
+    except (ErrataError, ValueError, TypeError) as error:
         return Finding(name, False, f"the check failed: {error}")
     return Finding(name, ok, detail)
 
 
-def _file(memory: SqliteMemory) -> tuple[bool, str]:
-    told = [row[0] for row in memory.db.all("PRAGMA integrity_check(5)")]
-    if told == ["ok"]:
-        return True, "SQLite finds no damage"
-    return (
-        False,
-        f"{'; '.join(map(str, told))}; restore a backup, or export what can be read and import it anew",
-    )
+def _file(memory: SqlMemory) -> tuple[bool, str]:
+    return memory.db.soundness()
 
 
-def _version(memory: SqliteMemory) -> tuple[bool, str]:
-    done = [name for (name,) in memory.db.all("SELECT name FROM migrations ORDER BY rowid")]
-    known = [step.__name__ for step in MIGRATIONS]
+def _version(memory: SqlMemory) -> tuple[bool, str]:
+    done, known, version = memory.db.steps()
     if done == known:
-        return True, f"schema {known[-1]}, SQLite {sqlite3.sqlite_version}"
+        return True, f"schema {known[-1]}, {version}"
     return False, f"schema steps {done}, expected {known}"
 
 
-def _log(memory: SqliteMemory) -> tuple[bool, str]:
+def _log(memory: SqlMemory) -> tuple[bool, str]:
     count, first, last, back = memory.db.all(
         "SELECT count(*), coalesce(min(number), 1), coalesce(max(number), 0),"
         " (SELECT count(*) FROM revisions a JOIN revisions b ON b.number = a.number + 1 WHERE b.time < a.time)"
@@ -100,7 +91,7 @@ def _log(memory: SqliteMemory) -> tuple[bool, str]:
     return (False, f"{wrong}; restore a backup") if wrong else (True, f"{count} revisions, none missing")
 
 
-def _unreadable(memory: SqliteMemory) -> Iterator[str]:
+def _unreadable(memory: SqlMemory) -> Iterator[str]:
     """Revisions that cannot be read, or whose text is not the one they were written with."""
     after = 0
     sql = f"SELECT {COLUMNS} FROM revisions r WHERE number > ? ORDER BY number LIMIT 1000"
@@ -116,32 +107,25 @@ def _unreadable(memory: SqliteMemory) -> Iterator[str]:
         after = page[-1][0]
 
 
-def _state(memory: SqliteMemory) -> tuple[bool, str]:
+def _state(memory: SqlMemory) -> tuple[bool, str]:
     columns = "row, id, number, live, space, enabled, valid_from, expires, content"
-    lost = memory.db.value(f"SELECT count(*) FROM ({REPLAYED} EXCEPT SELECT {columns} FROM edits)")
-    extra = memory.db.value(f"SELECT count(*) FROM (SELECT {columns} FROM edits EXCEPT {REPLAYED})")
+    lost = memory.db.value(f"SELECT count(*) FROM ({REPLAYED} EXCEPT SELECT {columns} FROM edits) AS d")
+    extra = memory.db.value(f"SELECT count(*) FROM (SELECT {columns} FROM edits EXCEPT {REPLAYED}) AS d")
     if lost or extra:
         return False, f"{max(lost, extra)} edits differ from what the log says; repair rebuilds them"
     return True, f"{memory.db.value('SELECT count(*) FROM edits')} edits, as the log says"
 
 
-def _texts(memory: SqliteMemory) -> tuple[bool, str]:
-    with memory.db.reading() as connection:
-        if not has_fts5(connection):
-            return True, "this SQLite has no FTS5; texts are searched one by one"
-    both = """SELECT e.row, r.prompt || ' ' || r.target FROM edits e JOIN revisions r ON r.number = e.number
-              WHERE NOT r.erased"""
-    lost = memory.db.value(f"SELECT count(*) FROM ({both} EXCEPT SELECT rowid, text FROM texts)")
-    extra = memory.db.value(f"SELECT count(*) FROM (SELECT rowid, text FROM texts EXCEPT {both})")
-    if lost or extra:
-        return False, f"{max(lost, extra)} texts are indexed wrongly; repair rebuilds them"
-    with memory.db.writing() if not memory.db.read_only else memory.db.reading() as connection:
-        if not memory.db.read_only:
-            connection.execute("INSERT INTO texts (texts) VALUES ('integrity-check')")
-    return True, "every text can be found"
+def _texts(memory: SqlMemory) -> tuple[bool, str]:
+    texts = memory.db.texts
+    if texts is None:
+        return True, "this SQLite has no FTS5; texts are searched one by one"
+    with memory.db.reading() if memory.db.read_only else memory.db.writing():
+        wrong = texts.wrong()
+    return not wrong, f"{wrong} texts are indexed wrongly; repair rebuilds them" if wrong else "every text can be found"
 
 
-def _vectors(memory: SqliteMemory) -> tuple[bool, str]:
+def _vectors(memory: SqlMemory) -> tuple[bool, str]:
     """Of every scope model: right size and finite; of the one bound last: none missing."""
     wrong = memory.db.value(
         "SELECT count(*) FROM vectors v LEFT JOIN encoders c ON c.code = v.encoder"
@@ -165,7 +149,7 @@ def _vectors(memory: SqliteMemory) -> tuple[bool, str]:
     return True, f"{memory.db.value('SELECT count(*) FROM vectors')} vectors"
 
 
-def _index(memory: SqliteMemory) -> tuple[bool, str]:
+def _index(memory: SqlMemory) -> tuple[bool, str]:
     """Recall of the index at 10, against reading every stored vector, for some edits' own vectors."""
     with memory.as_last_bound() as bound:
         if not bound.fingerprint:
@@ -184,7 +168,7 @@ def _index(memory: SqliteMemory) -> tuple[bool, str]:
     return recall >= LEAST_RECALL, f"recall@10 {recall:.3f} over {wanted} neighbours"
 
 
-def _index_files(memory: SqliteMemory) -> tuple[bool, str]:
+def _index_files(memory: SqlMemory) -> tuple[bool, str]:
     """Files beside the database: each whole, of the scope model bound last, and of a space there is."""
     wrong, whole = [], 0
     with memory.as_last_bound() as bound:

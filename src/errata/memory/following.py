@@ -1,4 +1,4 @@
-"""The index of a shared file, kept abreast of its log: a search first takes in what any process committed.
+"""The index of a shared memory, kept abreast of its log: a search first takes in what any process committed.
 
 Only keys, numbers and moments pass from the log to the index; texts stay in the database. Nothing here writes
 to the log.
@@ -20,17 +20,23 @@ from errata.memory.index import Index
 from errata.memory.reading import Reading
 
 _STATE = """
-SELECT (SELECT coalesce(max(number), 0) FROM revisions), (SELECT coalesce(max(vid), 0) FROM vectors),
+SELECT coalesce(max(number), 0), (SELECT coalesce(max(vid), 0) FROM vectors),
        (SELECT coalesce(max(value), '0') FROM settings WHERE key = 'epoch'),
-       (SELECT coalesce(max(number), 0) FROM revisions WHERE kind = 'purge')
+       (SELECT coalesce(max(number), 0) FROM revisions WHERE kind = 'purge'),
+       (SELECT time FROM revisions ORDER BY number DESC LIMIT 1), (SELECT time FROM revisions WHERE number = ?)
+FROM revisions
 """
+_TOUCHED = "e.row IN (SELECT row FROM revisions WHERE number > ? UNION SELECT row FROM vectors WHERE vid > ?)"
+_FEW = 10_000
+"""New revisions and vectors that are read at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What the index has taken in: newest revision, newest vector, rebuilds, newest purge."""
+    """What the index has taken in: newest revision and its time, newest vector, rebuilds, newest purge."""
 
     number: int
+    time: int
     key: int
     epoch: int
     purge: int
@@ -39,33 +45,32 @@ class _Seen:
 class Following(Reading):
     """Reading, with an index that follows the log."""
 
-    _version: tuple[int, int] | None = None
+    _version: object = None
     _seen: _Seen | None = None
 
-    def _changed(self) -> None:
-        """Say that this process has written: its own commits do not show in the database's version."""
-        self._version = None
-
-    def _state(self) -> _Seen:
-        number, key, epoch, purge = self.db.all(_STATE)[0]
-        return _Seen(number, key, int(epoch), purge)
+    def _state(self, before: int) -> tuple[_Seen, int]:
+        """What there is to take in, and the time that the log tells of a revision taken in before."""
+        number, key, epoch, purge, time, then = self.db.all(_STATE, (before,))[0]
+        return _Seen(number, time or 0, key, int(epoch), purge), then or 0
 
     def _fresh_index(self) -> Index:
         version = self.db.version()
         if self._index is not None and self._version == version:
             return self._index
         with self.db.snapshot():
-            state, seen, index = self._state(), self._seen, self._index
-            if index is None or seen is None or state.number < seen.number or state.epoch != seen.epoch:
-                index, seen = self._empty_index(state.purge), _Seen(0, 0, state.epoch, state.purge)
-                self._edits.clear()
-            index.stamp = (state.number, self._time_of(state.number))
-            if state.number > seen.number:
-                self._load(index, "r.number > ?", (seen.number,))
-            if state.key > seen.key and seen.number:
-                self._load(index, "e.row IN (SELECT row FROM vectors WHERE vid > ?)", (seen.key,))
+            seen, index = self._seen or _Seen(0, 0, 0, 0, 0), self._index
+            state, then = self._state(seen.number)
+            if index is None or state.epoch != seen.epoch or then != seen.time:
+                index, seen = self._empty_index(state.purge), _Seen(0, 0, 0, state.epoch, state.purge)
+                self._forget()
+            index.stamp = (state.number, state.time)
+            if not seen.number:
+                self._load(index, "true", ())
+            elif state.number > seen.number or state.key > seen.key:
+                few = state.number - seen.number + state.key - seen.key < _FEW
+                self._load(index, _TOUCHED, (seen.number, seen.key), few=few)
             if state.purge != index.purges:
-                self._edits.clear()
+                self._forget()
                 kept = self.db.all("SELECT vid FROM vectors WHERE encoder = ?", (self._bound()[0],))
                 index.scrub(np.array([key for (key,) in kept], np.int64), state.purge)
         self._index, self._seen, self._version = index, state, version
@@ -78,12 +83,16 @@ class Following(Reading):
             self._fetch,
             fingerprint=fingerprint,
             exact_limit=self._exact_limit,
-            path=None if self.db.in_memory else Path(self.db.path),
+            path=self.db.beside,
             keep=not self.db.read_only,
-            verify=lambda stamp: self._time_of(stamp[0]) == stamp[1],
+            verify=self._is_of_log,
         )
         index.purges = purges
         return index
+
+    def _is_of_log(self, stamp: tuple[int, int]) -> bool:
+        """Whether the log has a revision of this number and time; one restored from a backup may have not."""
+        return self._time_of(stamp[0]) == stamp[1]
 
     def _time_of(self, number: int) -> int:
         """When a revision was made, in microseconds; 0 for revision 0 and -1 where there is none such."""
@@ -133,7 +142,7 @@ class Following(Reading):
         code, _, dimension = self._bound()
         sql = """SELECT v.vector FROM edits e JOIN vectors v
                  ON v.row = e.row AND v.encoder = ? AND v.content = e.content
-                 WHERE e.live AND e.space = ? ORDER BY (v.vid * 7919) % 10007, v.vid LIMIT ?"""
+                 WHERE e.live = 1 AND e.space = ? ORDER BY (v.vid * 7919) % 10007, v.vid LIMIT ?"""
         return rows.vectors_of([vector for (vector,) in self.db.all(sql, (code, space, n))], dimension)
 
     def wanted_index_files(self) -> set[Path]:

@@ -189,7 +189,7 @@ class OverlayMemory:
         limit: int | None = None,
         after: int = 0,
     ) -> builtins.list[Revision]:
-        """Newest revision of each edit, the parent's first; filters as in `SqliteMemory.list`."""
+        """Newest revision of each edit, the parent's first; filters as in `SqlMemory.list`."""
 
         def found() -> Iterator[Revision]:
             last = after
@@ -246,10 +246,10 @@ class OverlayMemory:
     def search(
         self, vectors: Vectors, k: int, *, space: str = "default", at: datetime | None = None
     ) -> builtins.list[builtins.list[Candidate]]:
-        """The k nearest edits in force, the overlay's and the parent's; see `SqliteMemory.search`.
+        """The k nearest edits in force, the overlay's and the parent's; see `SqlMemory.search`.
 
         Raises:
-            EncoderMismatch, EditError: see `SqliteMemory.search`.
+            EncoderMismatch, EditError: see `SqlMemory.search`.
         """
         theirs = self._parent_search(vectors, k, space, at)
         queries = rows.as_vectors(vectors, None, self._buffer.dimension or _width(vectors))
@@ -272,10 +272,10 @@ class OverlayMemory:
     def inactive_nearest(
         self, vector: Vectors, k: int, *, space: str = "default", at: datetime | None = None
     ) -> builtins.list[tuple[Candidate, str]]:
-        """The k nearest edits that cannot match, with the reason; see `SqliteMemory.inactive_nearest`.
+        """The k nearest edits that cannot match, with the reason; see `SqlMemory.inactive_nearest`.
 
         Raises:
-            EncoderMismatch, EditError: see `SqliteMemory.search`.
+            EncoderMismatch, EditError: see `SqlMemory.search`.
         """
         moment = datetime.now(UTC) if at is None else at
         asked = k + self._size
@@ -301,7 +301,7 @@ class OverlayMemory:
         return sorted(s for s, states in counted.items() if any(n for name, n in states.items() if name not in gone))
 
     def counts(self, *, at: datetime | None = None) -> dict[str, dict[str, int]]:
-        """Number of edits by space and state; see `SqliteMemory.counts`."""
+        """Number of edits by space and state; see `SqlMemory.counts`."""
         moment = datetime.now(UTC) if at is None else at
         counted = {space: dict(states) for space, states in self.parent.counts(at=at).items()}
         own = self._buffer.newest_of_all(self._size)

@@ -48,10 +48,10 @@ class PastMemory(Reading):
     def _fresh_index(self) -> Index:
         purges = int(self.db.value("SELECT coalesce(max(number), 0) FROM revisions WHERE kind = 'purge'"))
         if self._index is None or self._index.purges != purges:
-            self._edits.clear()
+            self._forget()
             index = Index(self._bound()[2], self._fetch, exact_limit=self._exact_limit, graph=False)
             with self.db.snapshot():
-                self._load(index, "1", ())
+                self._load(index, "true", ())
             index.purges, self._index = purges, index
         return self._index
 
@@ -72,7 +72,7 @@ class PastMemory(Reading):
         return self.missing()
 
     def checkout(self, at: Moment) -> PastMemory:
-        """The memory as it was at a moment not after this one; see `SqliteMemory.checkout`."""
+        """The memory as it was at a moment not after this one; see `SqlMemory.checkout`."""
         number = self.number_at(at)
         moment = min(at, self._moment) if isinstance(at, datetime) else self.moment_at(number)
         return PastMemory(self.db, number, moment, encoder=self._encoder, exact_limit=self._exact_limit)

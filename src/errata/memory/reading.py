@@ -1,7 +1,7 @@
 """Everything that is read from a memory in SQL: the same code for the memory as it is and as it was.
 
 `Reading` asks the database and its index. Whether "newest" means newest of all or newest up to a revision is
-the one difference between `SqliteMemory` and the view that `checkout` returns. Nothing here writes.
+the one difference between a memory and the view that `checkout` returns. Nothing here writes.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from errata.edit import Candidate, Edit, Revision
 from errata.errors import EditError, EncoderMismatch
 from errata.memory import Moment, Vectors, rows
 from errata.memory.cache import COLUMNS, Edits
-from errata.memory.database import Database
+from errata.memory.database import NO_LIMIT, Database
 from errata.memory.diffing import Diff, compare
 from errata.memory.index import ALWAYS, NEVER, Index
 from errata.memory.shards import Keys, blocks, cut, distances
+from errata.memory.vectorcache import VectorCache
 
 LIVE = "r.kind NOT IN ('retract', 'purge') AND r.erased = 0"
 
@@ -38,7 +39,7 @@ class Reading:
 
     def __init__(self, db: Database, *, upto: int | None, exact_limit: int) -> None:
         self.db, self._upto, self._exact_limit = db, upto, exact_limit
-        self._edits = Edits(db)
+        self._edits, self._vectors = Edits(db), VectorCache(db.kept_vectors)
         self._index: Index | None = None
         self._encoder: tuple[int, str, int] | None = None
 
@@ -48,7 +49,7 @@ class Reading:
     def _newest(self) -> str:
         """FROM and WHERE of a query over the newest revision `r` of each edit."""
         if self._upto is None:
-            return "edits e JOIN revisions r ON r.number = e.number WHERE 1"
+            return "edits e JOIN revisions r ON r.number = e.number WHERE true"
         newest = f"SELECT max(x.number) FROM revisions x WHERE x.row = r.row AND x.number <= {self._upto}"
         return f"revisions r WHERE r.number <= {self._upto} AND r.number = ({newest})"
 
@@ -67,7 +68,8 @@ class Reading:
 
     def find(self, ids: Iterable[str]) -> dict[str, Revision]:
         """Newest revisions of the edits with exactly these ids; unknown ids are left out."""
-        sql = f"SELECT {COLUMNS} FROM {self._newest} AND r.id IN ({{}})"
+        which = "e.id IN ({})" if self._upto is None else "r.row IN (SELECT row FROM edits WHERE id IN ({}))"
+        sql = f"SELECT {COLUMNS} FROM {self._newest} AND {which}"
         return {row[4]: rows.read_revision(row) for row in self.db.where_in(sql, dict.fromkeys(ids))}
 
     def get(self, id: str) -> Revision:
@@ -126,7 +128,7 @@ class Reading:
         filters: builtins.list[tuple[bool, str, Any]] = [
             (space is not None, "r.space = ?", space),
             (bool(author), "r.author = ?", author),
-            (bool(tag), "r.tags != '' AND EXISTS (SELECT 1 FROM json_each(r.tags) WHERE value = ?)", tag),
+            (bool(tag), self.db.has_tag, tag),
             (enabled is not None, "r.enabled = ?", int(bool(enabled))),
         ]
         for wanted, condition, value in filters:
@@ -142,20 +144,16 @@ class Reading:
         if limit is not None and limit < 0:
             raise EditError(f"limit must be 0 or more, not {limit}")
         sql = f"SELECT {COLUMNS} FROM {self._newest} AND {' AND '.join(where)} ORDER BY r.number LIMIT ?"
-        return [rows.read_revision(row) for row in self.db.all(sql, (*values, -1 if limit is None else limit))]
+        return [rows.read_revision(row) for row in self.db.all(sql, (*values, NO_LIMIT if limit is None else limit))]
 
     def _text_condition(self, text: str) -> tuple[str, builtins.list[Any]]:
         """SQL that holds for revisions with all of the text's words, and its values."""
         words = [word for word in text.replace("\x00", " ").split() if any(c.isalnum() for c in word)]
-        if self._upto is None and words and self._has_texts():
-            query = " ".join('"' + word.replace('"', '""') + '"*' for word in words)
-            return "r.row IN (SELECT rowid FROM texts WHERE texts MATCH ?)", [query]
+        if self._upto is None and words and self.db.texts is not None:
+            return self.db.texts.condition(words)
         parts = [part.replace("!", "!!").replace("%", "!%").replace("_", "!_") for part in words or [text.strip()]]
-        both = "(r.prompt || ' ' || r.target) LIKE ? ESCAPE '!'"
+        both = f"(r.prompt || ' ' || r.target) {self.db.like} ? ESCAPE '!'"
         return " AND ".join([both] * len(parts)), [f"%{part}%" for part in parts]
-
-    def _has_texts(self) -> bool:
-        return bool(self.db.value("SELECT count(*) FROM sqlite_master WHERE name = 'texts'"))
 
     def history(self, id: str | None = None, *, after: int = 0, limit: int | None = None) -> Iterator[Revision]:
         """The log, oldest first, of one edit or of all; read in portions while it is walked.
@@ -243,20 +241,33 @@ class Reading:
         sql = f"""SELECT {COLUMNS} FROM {self._newest} AND {LIVE} AND NOT EXISTS
                   (SELECT 1 FROM vectors v WHERE v.row = r.row AND v.encoder = ? AND v.content = r.content)
                   ORDER BY r.number LIMIT ?"""
-        found = self.db.all(sql, (code, -1 if limit is None else limit))
+        found = self.db.all(sql, (code, NO_LIMIT if limit is None else limit))
         return [rows.read_revision(row).edit for row in found]
 
     def _fetch(self, keys: Keys) -> Vectors:
         """Stored vectors by key, in the keys' order; zeros for one that has been purged meanwhile."""
         dimension = self._bound()[2]
         wanted = keys.tolist()
-        found = dict(self.db.where_in("SELECT vid, vector FROM vectors WHERE vid IN ({})", wanted))
+        sql = "SELECT vid, vector FROM vectors WHERE vid IN ({})"
+        found = self._vectors.of(wanted, lambda keys: self.db.where_in(sql, keys))
         none = bytes(2 * dimension)
         return rows.vectors_of([found.get(key, none) for key in wanted], dimension)
 
-    def _load(self, index: Index, where: str, values: Sequence[Any]) -> None:
-        """Tell the index the newest state of the edits that a condition selects."""
-        sql = f"""SELECT r.row, coalesce(v.vid, 0), r.space, r.number, r.enabled AND {LIVE}, r.valid_from, r.expires
+    def _forget(self) -> None:
+        """Forget texts and vectors kept (after a purge, or where the log is another one)."""
+        self._edits.clear()
+        self._vectors.clear()
+
+    def _load(self, index: Index, where: str, values: Sequence[Any], *, few: bool = False) -> None:
+        """Tell the index the newest state of the edits that a condition selects.
+
+        Args:
+            index: what is told.
+            where: the condition, after WHERE.
+            values: of the condition.
+            few: whether there are few enough to be read at once.
+        """
+        sql = f"""SELECT r.row, coalesce(v.vid, 0), r.space, r.number, r.enabled = 1 AND {LIVE}, r.valid_from, r.expires
                   FROM {
             self._newest.replace(
                 " WHERE ",
@@ -264,19 +275,18 @@ class Reading:
                 1,
             )
         } AND {where}"""
-        with self.db.reading() as connection:
-            cursor = connection.execute(sql, (self._bound()[0], *values))
-            while part := cursor.fetchmany(50_000):
-                row, key, space, number, on, start, end = zip(*part, strict=True)
-                index.update(
-                    np.array(row, np.int64),
-                    np.array(key, np.int64),
-                    builtins.list(space),
-                    np.array(number, np.int64),
-                    np.array(on, np.bool_),
-                    np.array([ALWAYS if moment is None else moment for moment in start], np.int64),
-                    np.array([NEVER if moment is None else moment for moment in end], np.int64),
-                )
+        given = (self._bound()[0], *values)
+        for part in filter(None, [self.db.all(sql, given)]) if few else self.db.portions(sql, given):
+            row, key, space, number, on, start, end = zip(*part, strict=True)
+            index.update(
+                np.array(row, np.int64),
+                np.array(key, np.int64),
+                builtins.list(space),
+                np.array(number, np.int64),
+                np.array(on, np.bool_),
+                np.array([ALWAYS if moment is None else moment for moment in start], np.int64),
+                np.array([NEVER if moment is None else moment for moment in end], np.int64),
+            )
 
     @abstractmethod
     def _fresh_index(self) -> Index:
@@ -323,8 +333,8 @@ class Reading:
         query = rows.as_vectors(vector, 1, dimension)[0]
         moment = self._now() if at is None else at
         now = rows.micros(moment)
-        out = f"""NOT ({LIVE} AND r.enabled AND r.space = ? AND coalesce(r.valid_from <= ?, 1)
-                  AND coalesce(r.expires > ?, 1))"""
+        out = f"""NOT ({LIVE} AND r.enabled = 1 AND r.space = ? AND coalesce(r.valid_from <= ?, true)
+                  AND coalesce(r.expires > ?, true))"""
         newest = self._newest.replace(
             " WHERE ",
             " JOIN vectors v ON v.row = r.row AND v.encoder = ? AND v.content = r.content WHERE ",
@@ -356,8 +366,8 @@ class Reading:
             them.
         """
         moment = rows.micros(self._now() if at is None else at)
-        state = """CASE WHEN r.erased THEN 'purged' WHEN r.kind = 'retract' THEN 'retracted'
-                   WHEN NOT r.enabled THEN 'disabled' WHEN r.valid_from > ? THEN 'not yet valid'
+        state = """CASE WHEN r.erased = 1 THEN 'purged' WHEN r.kind = 'retract' THEN 'retracted'
+                   WHEN r.enabled = 0 THEN 'disabled' WHEN r.valid_from > ? THEN 'not yet valid'
                    WHEN r.expires <= ? THEN 'expired' ELSE 'in force' END"""
         sql = f"SELECT r.space, {state}, count(*) FROM {self._newest} GROUP BY 1, 2"
         counted: dict[str, dict[str, int]] = {}

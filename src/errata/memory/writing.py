@@ -13,7 +13,8 @@ from errata.memory import rows
 from errata.memory.changes import Change
 from errata.memory.database import Database
 
-_LOG = f"INSERT INTO revisions ({', '.join(rows.COLUMNS)}) VALUES ({', '.join('?' * len(rows.COLUMNS))})"
+LOG = f"INSERT INTO revisions ({', '.join(rows.COLUMNS)}) VALUES ({', '.join('?' * len(rows.COLUMNS))})"
+"""Writes one revision, from `rows.revision_row`."""
 _EDIT = """
 INSERT INTO edits (row, id, number, live, space, enabled, valid_from, expires, content)
 VALUES (?,?,?,?,?,?,?,?,?)
@@ -22,18 +23,17 @@ ON CONFLICT (row) DO UPDATE SET number = excluded.number, live = excluded.live, 
     content = excluded.content
 """
 REPLAYED = """
-SELECT row, id, number, kind NOT IN ('retract', 'purge') AS live, space, enabled, valid_from, expires, content
+SELECT row, id, number, CASE WHEN kind IN ('retract', 'purge') THEN 0 ELSE 1 END AS live, space, enabled,
+    valid_from, expires, content
 FROM revisions r WHERE number = (SELECT max(number) FROM revisions x WHERE x.row = r.row)
 """
 """The current state as the log tells it."""
 _ERASE = """
-UPDATE revisions SET prompt = ?, target = ?, meta = '', source = '', note = '', tags = '', content = x'',
+UPDATE revisions SET prompt = ?, target = ?, meta = '', source = '', note = '', tags = '', content = ?,
     erased = 1 WHERE row = ?
 """
-_TEXTS = """
-INSERT INTO texts (rowid, text) SELECT r.row, r.prompt || ' ' || r.target
-FROM edits e JOIN revisions r ON r.number = e.number WHERE NOT r.erased
-"""
+VECTOR = "INSERT INTO vectors (row, encoder, content, vector) VALUES (?,?,?,?) ON CONFLICT DO NOTHING"
+"""Keeps one vector: row, scope model, text, bytes."""
 
 
 class Writer:
@@ -42,11 +42,10 @@ class Writer:
     Args:
         db: the database.
         clock: tells the time (aware).
-        texts: whether the database has full-text search.
     """
 
-    def __init__(self, db: Database, clock: Callable[[], datetime], *, texts: bool) -> None:
-        self._db, self._clock, self._texts = db, clock, texts
+    def __init__(self, db: Database, clock: Callable[[], datetime]) -> None:
+        self._db, self._clock = db, clock
 
     def number(self, wanted: Sequence[Change]) -> list[Revision]:
         """Changes with the numbers and the time they will have, never earlier than the last one's."""
@@ -62,24 +61,21 @@ class Writer:
         """Write revisions to the log, and what follows from them to the current state and the text search."""
         connection = self._db.connection
         row_of = self.rows_of(revision.edit for revision in revisions)
-        old = set(row_of.values())
         top = self._db.value("SELECT coalesce(max(row), 0) FROM edits")
         for revision in revisions:
             if revision.edit.id not in row_of:
                 top += 1
                 row_of[revision.edit.id] = top
         log = [rows.revision_row(revision, row_of[revision.edit.id]) for revision in revisions]
-        connection.executemany(_LOG, log)
+        connection.executemany(LOG, log)
         newest = {values[3]: values for values in log}
         states = (
             (v[3], v[4], v[0], int(v[2] not in ("retract", "purge")), v[7], v[15], v[13], v[14], v[16])
             for v in newest.values()
         )
         connection.executemany(_EDIT, states)
-        if self._texts:
-            connection.executemany("DELETE FROM texts WHERE rowid = ?", [(row,) for row in newest if row in old])
-            texts = ((row, f"{v[5]} {v[6]}") for row, v in newest.items() if v[2] != "purge")
-            connection.executemany("INSERT INTO texts (rowid, text) VALUES (?, ?)", texts)
+        if self._db.texts is not None:
+            self._db.texts.put((row, f"{v[5]} {v[6]}") for row, v in newest.items() if v[2] != "purge")
 
     def rows_of(self, edits: Iterable[Edit]) -> dict[str, int]:
         """The integers that stand for edits' ids, of those there are."""
@@ -89,24 +85,20 @@ class Writer:
     def keep_vectors(self, edits: Sequence[Edit], blobs: Sequence[bytes], encoder: int) -> None:
         """Keep the vectors of edits in the log, of those texts that have none of this encoder yet."""
         row_of = self.rows_of(edits)
-        last = self._db.value("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'vectors'")
         values = (
-            (last + i, row_of[edit.id], encoder, rows.content_of(edit), blob)
-            for i, (edit, blob) in enumerate(zip(edits, blobs, strict=True), 1)
+            (row_of[edit.id], encoder, rows.content_of(edit), blob) for edit, blob in zip(edits, blobs, strict=True)
         )
-        self._db.connection.executemany("INSERT OR IGNORE INTO vectors VALUES (?,?,?,?,?)", values)
+        self._db.connection.executemany(VECTOR, values)
 
     def erase(self, ids: Iterable[str]) -> None:
         """Erase the texts and vectors of edits everywhere in the database."""
         connection = self._db.connection
-        found = list(self._db.where_in("SELECT row FROM edits WHERE id IN ({})", ids))
-        for (row,) in found:
-            connection.execute(_ERASE, (rows.PURGED, rows.PURGED, row))
+        found = [row for (row,) in self._db.where_in("SELECT row FROM edits WHERE id IN ({})", ids)]
+        for row in found:
+            connection.execute(_ERASE, (rows.PURGED, rows.PURGED, b"", row))
             connection.execute("DELETE FROM vectors WHERE row = ?", (row,))
-            if self._texts:
-                connection.execute("DELETE FROM texts WHERE rowid = ?", (row,))
-        if self._texts and found:
-            connection.execute("INSERT INTO texts (texts) VALUES ('rebuild')")
+        if self._db.texts is not None:
+            self._db.texts.forget(found)
 
     def replay(self) -> None:
         """Derive current state and text search from the log anew."""
@@ -114,6 +106,5 @@ class Writer:
         connection.execute("DELETE FROM edits")
         names = "row, id, number, live, space, enabled, valid_from, expires, content"
         connection.execute(f"INSERT INTO edits ({names}) {REPLAYED}")
-        if self._texts:
-            connection.execute("DELETE FROM texts")
-            connection.execute(_TEXTS)
+        if self._db.texts is not None:
+            self._db.texts.rebuild()
