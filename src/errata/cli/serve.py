@@ -60,6 +60,11 @@ def serve_verb(config: str | None, memory: str | None, upstream: str | None, mod
     behind = settings.upstream.url or f"the local model {settings.upstream.model}"
     click.echo(f"errata serves http://{listen.host}:{port}/v1 in front of {behind}")
     click.echo(f"  edits: {getattr(service.editor.memory, 'path', '')} at revision {service.editor.memory.revision}")
+    page = f"http://{listen.host}:{port}/console"
+    if listen.open:
+        click.echo(f"  console: {page}")
+    else:
+        click.echo(f"  console: {page}/?token={service.sessions.link()}   (signs in once, within 15 minutes)")
     if not service.keys.list():
         click.echo("  no key yet, so nobody may change edits: errata key add NAME --role admin")
     server.run(sockets=sockets)

@@ -33,6 +33,9 @@ from errata.service import edits
 from errata.service.access import Access, read_body
 from errata.service.answering import Answering, path_of
 from errata.service.approvals import Approvals
+from errata.service.console.app import make_console
+from errata.service.console.sessions import Sessions
+from errata.service.console.visit import Console
 from errata.service.deciding import Batches
 from errata.service.keys import Keys
 from errata.service.ledger import Ledger
@@ -62,6 +65,7 @@ class Service:
         ledger: keys, approvals and audit.
         keys: the keys.
         records: what is written down of requests.
+        sessions: who is signed in to the console.
         app: the ASGI application.
     """
 
@@ -70,6 +74,7 @@ class Service:
     ledger: Ledger
     keys: Keys
     records: Records
+    sessions: Sessions
     app: FastAPI
 
 
@@ -127,9 +132,11 @@ def make_service(
     _errors(app)
     app.include_router(edits.router(desk))
     app.include_router(edits.approval_router(desk))
+    sessions = Sessions(book, keys)
+    app.mount("/console", make_console(Console(settings, desk, keys, sessions)))
     _health(app, editor, book)
     _relayed(app, answering, upstream)
-    return Service(settings, editor, book, keys, records, app)
+    return Service(settings, editor, book, keys, records, sessions, app)
 
 
 def base_model(settings: Settings) -> Model:
