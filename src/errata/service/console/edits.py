@@ -104,4 +104,6 @@ def unchanged(visit: Visit, known: Revision) -> None:
     """
     seen = visit.number("seen", known.number)
     if seen != known.number:
-        raise ConflictError(f"{known.terms.author or 'somebody'} changed this edit since you opened it; look again")
+        raise ConflictError(
+            f"this edit was changed by {known.terms.author or 'somebody'} since you opened it; look again"
+        )

@@ -64,9 +64,10 @@ def score(value: float, threshold: float) -> Markup:
     label = f"score {value:.3f}, threshold {threshold:g}"
     return Markup(
         '<svg class="score" viewBox="0 0 100 10" preserveAspectRatio="none" role="img" aria-label="{}">'
+        '<rect class="track" x="0" y="2" width="100" height="6"/>'
         '<rect class="{}" x="0" y="2" width="{:.2f}" height="6"/>'
-        '<rect class="mark" x="{:.2f}" y="0" width="0.8" height="10"/></svg>'
-    ).format(label, "over" if value >= threshold else "under", 100 * value, min(99.2, 100 * threshold))
+        '<rect class="mark" x="{:.2f}" y="-1" width="1.6" height="12"/></svg>'
+    ).format(label, "over" if value >= threshold else "under", 100 * value, min(98.4, 100 * threshold))
 
 
 def _plot(parts: Sequence[Markup], label: str) -> Markup:

@@ -24,7 +24,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from errata.edit import MAX_NAME, check_text
 from errata.editors.documents import state
-from errata.errors import AccessError, ConflictError, EditError, ErrataError
+from errata.errors import AccessError, ConfigError, ConflictError, EditError, ErrataError
 from errata.service.access import read_body
 from errata.service.console import files, plots
 from errata.service.console.sessions import Sessions, csrf_of
@@ -262,7 +262,7 @@ def told(error: Exception) -> tuple[int, str]:
         return error.status, sentence(text)
     if isinstance(error, ConflictError):
         return 409, sentence(text)
-    return (400 if isinstance(error, EditError) else 503), sentence(text)
+    return (400 if isinstance(error, EditError | ConfigError) else 503), sentence(text)
 
 
 def sentence(text: str) -> str:
