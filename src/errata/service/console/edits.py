@@ -14,7 +14,7 @@ from errata.service.console.visit import Visit
 
 PAGE = 25
 """Edits of a page."""
-CHUNK, LOOKED_AT = 200, 20_000
+CHUNK, LOOKED_AT = 200, 10_000
 """Edits read at once, and at most for a page, where few are in the wanted state."""
 STATES = ("in force", "disabled", "not yet valid", "expired", "retracted")
 _CHANGED = {"enable": "enabled", "disable": "disabled", "retract": "retracted"}
@@ -31,7 +31,7 @@ def listed(visit: Visit) -> Response:
         [decision] = desk.editor.decide([text], space=visit.space)
     else:
         found, following = _page(visit)
-    counts = desk.editor.memory.counts().get(visit.space, {})
+    counts = visit.console.counts().get(visit.space, {})
     filtered = any(visit.asked(name) for name in ("q", "tag", "author", "state"))
     return visit.page(
         "edits.html", found=found, following=following, decision=decision, counts=counts, filtered=filtered,

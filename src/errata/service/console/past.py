@@ -9,6 +9,7 @@ from errata.errors import ConflictError
 from errata.memory import Memory
 from errata.service.console.visit import Visit
 from errata.service.edits import MOST
+from errata.service.keys import Role
 
 PAGE = 40
 """Revisions of a page."""
@@ -22,7 +23,7 @@ def log(visit: Visit) -> Response:
     memory = visit.desk.editor.memory
     found, following = newest(memory, visit.space, visit.number("before", memory.revision + 1))
     last = list(memory.history(after=memory.revision - 1))[-1:] if memory.revision else []
-    role = "approver" if visit.desk.approvals.wanted else "editor"
+    role: Role = "approver" if visit.desk.approvals.wanted else "editor"
     return visit.page(
         "history.html", found=found, following=following, revision=memory.revision, last=last[0] if last else None,
         undo=visit.may(role, "*"), role=role, most=MOST,
@@ -36,7 +37,7 @@ def newest(memory: Memory, space: str, before: int) -> tuple[list[Revision], int
         begin = max(0, before - 1 - CHUNK)
         part = list(memory.history(after=begin, limit=before - 1 - begin))
         for one in reversed(part):
-            if one.edit.space == space:
+            if one.edit.space == space and one.number < before:
                 if len(found) == PAGE:
                     return found, one.number + 1
                 found.append(one)

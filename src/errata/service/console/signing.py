@@ -63,6 +63,7 @@ def sign_in(console: Console) -> Endpoint:
         if caller is None:
             told = "This key is wrong, expired or revoked. A key begins with errata_."
             return render(request, "sign_in.html", 401, message=told, next=next)
+        await run_in_threadpool(console.sessions.end, request.cookies.get(COOKIE, ""))
         begun = await run_in_threadpool(console.sessions.begin, caller.key)
         await run_in_threadpool(console.desk.ledger.note, "sign in", caller.name, "", {"by": "key", "key": caller.key})
         return _signed_in(request, RedirectResponse(next or "/console/edits", 303), begun)

@@ -15,7 +15,7 @@ from errata.service.console import plots
 from errata.service.console.visit import Visit
 from errata.service.ledger import Ledger
 
-MOST = 20_000
+MOST = 10_000
 """Decisions that a page looks at."""
 WINDOWS = {"hour": (timedelta(hours=1), 60), "day": (timedelta(days=1), 48), "week": (timedelta(days=7), 56)}
 """How far back, and in how many steps."""
@@ -47,7 +47,7 @@ class Decided:
 def decisions(ledger: Ledger, space: str, since: datetime) -> tuple[list[Decided], bool]:
     """The newest decisions of a space since a moment, newest first, and whether older ones were left out."""
     sql = "SELECT id, time, told FROM audit WHERE what = 'decision' AND space = ? ORDER BY id DESC LIMIT ?"
-    found = []
+    found: list[Decided] = []
     rows = ledger.rows(sql, (space, MOST))
     for id, time, told in rows:
         moment = datetime.fromisoformat(time)
@@ -106,9 +106,10 @@ def nearly(told: Mapping[str, Any]) -> tuple[float, str, str]:
 
 def _misses(visit: Visit, found: Sequence[Decided]) -> list[tuple[Decided, float, str, Revision | None]]:
     """The newest near misses: the best score, the words where they are kept, and the edit that was nearly hit."""
-    near = [(one, *nearly(one.told)) for one in found if one.outcome == "near"][:MISSES]
+    near = [(one, *nearly(one.told)) for one in [one for one in found if one.outcome == "near"][:MISSES]]
     known = visit.desk.editor.memory.find({id for *_, id in near})
-    return [(one, score, text, known.get(id)) for one, score, text, id in near]
+    shown = visit.may("editor")  # what others wrote is for those who make edits of it
+    return [(one, score, text if shown else "", known.get(id)) for one, score, text, id in near]
 
 
 def _spoken(counts: dict[str, int]) -> str:

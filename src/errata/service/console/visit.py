@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hmac
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -34,6 +35,7 @@ from errata.service.settings import Settings
 from errata.service.upstream import COOKIE
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 FORM = 256_000
 """Most bytes of a form: the longest texts, percent-encoded, fit."""
 THEME = "errata_theme"
@@ -71,6 +73,7 @@ class Console:
     desk: Desk
     keys: Keys
     sessions: Sessions
+    _kept: dict[str, tuple[object, Any]] = field(default_factory=dict)
 
     def home(self, caller: Caller) -> str:
         """The space a caller sees first."""
@@ -81,7 +84,22 @@ class Console:
         """The spaces a caller can choose among."""
         if not visit.caller.reaches("*"):
             return sorted(visit.caller.spaces)
-        return sorted({*self.desk.editor.memory.spaces(), self.home(visit.caller), visit.space})
+        memory = self.desk.editor.memory
+        known = self._once("spaces", memory.revision, memory.spaces)
+        return sorted({*known, self.home(visit.caller), visit.space})
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """How many edits there are by space and state, not older than a minute."""
+        memory = self.desk.editor.memory
+        return self._once("counts", (memory.revision, int(time.time() // 60)), memory.counts)
+
+    def _once(self, name: str, key: object, work: Callable[[], T]) -> T:
+        """What is slow to find in a large memory, found anew only when the key is another."""
+        kept = self._kept.get(name)
+        if kept is None or kept[0] != key:
+            self._kept[name] = kept = (key, work())
+        found: T = kept[1]
+        return found
 
 
 @dataclass(slots=True)
