@@ -57,11 +57,12 @@ def other(visit: Visit) -> Response:
 def replace(visit: Visit) -> Response:
     """Look at an edit's new text, or put it in the old one's place."""
     visit.needs("editor")
+    known = known_edit(visit)
+    visit.needs("editor", known.edit.space)
+    if visit.asked("step") != "confirm":
+        return _form(visit, _sent(visit), known, check=True)
     with visit.desk.lock:
         known = known_edit(visit)
-        visit.needs("editor", known.edit.space)
-        if visit.asked("step") != "confirm":
-            return _form(visit, _sent(visit), known, check=True)
         unchanged(visit, known)
         sent = _edit(_sent(visit), known)
         asked = {"id": known.edit.id, "edits": [sent.model_dump(mode="json")]}
