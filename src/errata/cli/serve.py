@@ -58,9 +58,12 @@ def serve_verb(config: str | None, memory: str | None, upstream: str | None, mod
     )  # fmt: skip
     sockets = [server.config.bind_socket()]
     port = sockets[0].getsockname()[1]
+    at = f"http://[{listen.host}]:{port}" if ":" in listen.host else f"http://{listen.host}:{port}"
     behind = settings.upstream.url or f"the local model {settings.upstream.model}"
-    click.echo(f"errata serves http://{listen.host}:{port}/v1 in front of {behind}")
+    click.echo(f"errata serves {at}/v1 in front of {behind}")
     click.echo(f"  edits: {getattr(service.editor.memory, 'path', '')} at revision {service.editor.memory.revision}")
+    link = "" if listen.open else f"/?token={service.sessions.link()}   (signs in once, within 15 minutes)"
+    click.echo(f"  console: {at}/console{link}")
     if not service.keys.list():
         click.echo("  no key yet, so nobody may change edits: errata key add NAME --role admin")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again when all has ended in order

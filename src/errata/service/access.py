@@ -43,7 +43,7 @@ class Access:
             if known is None:
                 raise AccessError("this errata key is wrong, expired or revoked", status=401, code="invalid_api_key")
             found = known
-        self._count(found.key or (request.client.host if request.client else "?"))
+        self.count(found.key or (request.client.host if request.client else "?"))
         return found, own
 
     def asks(self, caller: Caller) -> None:
@@ -96,7 +96,12 @@ class Access:
             raise AccessError(f"the key {caller.name!r} is not for the space {named!r}")
         return named
 
-    def _count(self, who: str) -> None:
+    def count(self, who: str) -> None:
+        """Count a request.
+
+        Raises:
+            AccessError: too many came from this key or address within the minute.
+        """
         most = self._settings.access.per_minute
         if not most:
             return

@@ -33,6 +33,9 @@ from errata.service import edits
 from errata.service.access import Access, read_body
 from errata.service.answering import Answering, path_of
 from errata.service.approvals import Approvals
+from errata.service.console.app import make_console
+from errata.service.console.sessions import Sessions
+from errata.service.console.visit import Console
 from errata.service.deciding import Batches
 from errata.service.keys import Keys
 from errata.service.ledger import Ledger
@@ -63,6 +66,7 @@ class Service:
         ledger: keys, approvals and audit.
         keys: the keys.
         records: what is written down of requests.
+        sessions: who is signed in to the console.
         app: the ASGI application.
     """
 
@@ -71,6 +75,7 @@ class Service:
     ledger: Ledger
     keys: Keys
     records: Records
+    sessions: Sessions
     app: FastAPI
 
 
@@ -129,10 +134,12 @@ def make_service(
     _errors(app, metrics)
     app.include_router(edits.router(desk))
     app.include_router(edits.approval_router(desk))
+    sessions = Sessions(book, keys)
+    app.mount("/console", make_console(Console(settings, desk, keys, sessions)))
     _health(app, editor, book)
     _metrics(app, access, metrics)
     _relayed(app, answering, upstream)
-    return Service(settings, editor, book, keys, records, app)
+    return Service(settings, editor, book, keys, records, sessions, app)
 
 
 def base_model(settings: Settings) -> Model:

@@ -84,10 +84,12 @@ class Approvals:
             raise AccessError(f"there is no change {id}", status=404, code="not_found")
         return _read(found[0])
 
-    def list(self, space: str, *, settled: bool = False, limit: int = 100, after: int = 0) -> list[Waiting]:
-        """Changes of a space, oldest first: those that wait, or those that were settled."""
+    def list(
+        self, space: str, *, settled: bool = False, limit: int = 100, after: int = 0, newest: bool = False
+    ) -> list[Waiting]:
+        """Changes of a space, oldest (or newest) first: those that wait, or those that were settled."""
         where = "space = ? AND (settled IS NOT NULL) = ? AND id > ?"
-        sql = f"SELECT {_COLUMNS} FROM waiting WHERE {where} ORDER BY id LIMIT ?"
+        sql = f"SELECT {_COLUMNS} FROM waiting WHERE {where} ORDER BY id {'DESC' if newest else 'ASC'} LIMIT ?"
         return [_read(row) for row in self._ledger.rows(sql, (space, settled, after, limit))]
 
     def settle(self, id: int, caller: Caller, verdict: str) -> Waiting:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
@@ -25,11 +25,12 @@ from errata.editors.documents import (
     preflight_document,
     revision_document,
 )
+from errata.editors.explain import Explanation
 from errata.editors.preflight import check_edit
 from errata.editors.serac import Serac
 from errata.errors import AccessError, ConflictError, EditError, ModelError
 from errata.service.access import Access
-from errata.service.approvals import Approvals
+from errata.service.approvals import Approvals, Waiting
 from errata.service.keys import Caller
 from errata.service.ledger import Ledger, now
 
@@ -95,6 +96,23 @@ class Undoing(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     revisions: int = Field(default=1, ge=1, le=MOST)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """An input answered side by side.
+
+    Args:
+        explanation: which edit answers, or why none does.
+        base: the base model's own answer; None where it failed.
+        answer: what is answered; None where that failed.
+        error: what failed.
+    """
+
+    explanation: Explanation
+    base: str | None
+    answer: str | None
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +210,7 @@ class Desk:
                 db.execute("INSERT OR IGNORE INTO idempotent VALUES (?, ?, ?, ?, ?, ?)", values)
             return answer
 
-    def wished(
-        self, caller: Caller, space: str, kind: str, asked: Mapping[str, Any], *, many: bool = False
-    ) -> JSONResponse:
+    def wished(self, caller: Caller, space: str, kind: str, asked: Mapping[str, Any]) -> Waiting | list[dict[str, Any]]:
         """Make a change that puts an edit in force, or let it wait for a second person.
 
         Args:
@@ -202,18 +218,23 @@ class Desk:
             space: whose edits.
             kind: "add", "replace" or "enable".
             asked: the edits as they were sent, and the id of the one that is changed.
-            many: whether the answer is a list.
         """
         edits, _ = self._read(kind, asked, space, caller.name)
         for edit in edits:
             self.editor.counterfactual.check(edit)
         if self.approvals.wanted:
-            return JSONResponse(self.approvals.ask(caller, space, kind, asked).document, status_code=202)
-        documents = self.made(caller, space, kind, asked)
-        status = 201 if kind == "add" else 200
-        return self.tagged(
-            {"data": documents, "revision": self.editor.memory.revision} if many else documents[0], status
-        )
+            return self.approvals.ask(caller, space, kind, asked)
+        return self.made(caller, space, kind, asked)
+
+    def answered(
+        self, caller: Caller, space: str, kind: str, asked: Mapping[str, Any], *, many: bool = False
+    ) -> JSONResponse:
+        """`wished`, and what became of it as JSON; `many` asks for a list."""
+        done = self.wished(caller, space, kind, asked)
+        if isinstance(done, Waiting):
+            return JSONResponse(done.document, status_code=202)
+        told = {"data": done, "revision": self.editor.memory.revision} if many else done[0]
+        return self.tagged(told, 201 if kind == "add" else 200)
 
     def made(
         self, caller: Caller, space: str, kind: str, asked: Mapping[str, Any], author: str = ""
@@ -235,6 +256,53 @@ class Desk:
         else:
             revisions = self.editor.memory.enable([asked["id"]], terms=Terms(author=author or caller.name))
         return self.audited(kind, caller, space, revisions)
+
+    def withdrawn(self, caller: Caller, known: Revision, what: Literal["retract", "disable"]) -> dict[str, Any]:
+        """Take an edit out of force; that needs no second person."""
+        memory, ids, terms = self.editor.memory, [known.edit.id], Terms(author=caller.name)
+        revisions = memory.retract(ids, terms=terms) if what == "retract" else memory.enable(ids, on=False, terms=terms)
+        return self.audited(what, caller, known.edit.space, revisions)[0]
+
+    def undone(self, caller: Caller, space: str, revisions: int) -> list[dict[str, Any]]:
+        """Take back the newest revisions, whosever they are.
+
+        Raises:
+            AccessError: the key is not for all spaces, or, with approval, its role is below approver.
+        """
+        # where a second person is asked for, undo may put an edit in force again
+        self.access.needs(caller, "approver" if self.approvals.wanted else "editor", "*")
+        memory: Any = self.editor.memory
+        return self.audited("undo", caller, space, memory.undo(revisions))
+
+    def settled(
+        self, caller: Caller, number: int, verdict: Literal["approved", "rejected"]
+    ) -> tuple[Waiting, list[dict[str, Any]]]:
+        """Approve a waiting change, which is then made, or reject it.
+
+        Raises:
+            AccessError: the caller is no approver of its space, or asked for it.
+            ConflictError: it was settled before.
+        """
+        self.access.needs(caller, "approver")
+        self.access.needs(caller, "approver", self.approvals.get(number).space)
+        with self.lock:
+            waiting = self.approvals.settle(number, caller, verdict)
+            if verdict == "rejected":
+                return waiting, []
+            try:
+                return waiting, self.made(caller, waiting.space, waiting.kind, waiting.asked, waiting.author)
+            except Exception:
+                self.approvals.reopen(number)
+                raise
+
+    def compared(self, text: str, space: str) -> Compared:
+        """An input answered by the base and under the edits, and why."""
+        explanation = self.editor.explain(text, space=space)
+        try:
+            base = self.editor.model.generate([text])[0]
+            return Compared(explanation, base, self.editor.generate([text], space=space)[0].text)
+        except ModelError as error:
+            return Compared(explanation, None, None, str(error))
 
     def _read(self, kind: str, asked: Mapping[str, Any], space: str, author: str) -> tuple[list[Edit], list[Terms]]:
         sent = [NewEdit.model_validate(one) for one in asked["edits"]]
@@ -281,7 +349,7 @@ def router(desk: Desk) -> APIRouter:
         """In force when this answers (202: waits for approval)."""
         caller, space = desk.writer(request, sent.space)
         asked = {"edits": [sent.model_dump(mode="json")]}
-        return desk.once(request, caller, asked, lambda: desk.wished(caller, space, "add", asked))
+        return desk.once(request, caller, asked, lambda: desk.answered(caller, space, "add", asked))
 
     @routes.post("/batch", status_code=201, summary="Add edits, all or none")
     def batch(request: Request, sent: NewEdits) -> Response:
@@ -291,7 +359,7 @@ def router(desk: Desk) -> APIRouter:
             if one.space:
                 desk.access.needs(caller, "editor", one.space)
         asked = sent.model_dump(mode="json")
-        return desk.once(request, caller, asked, lambda: desk.wished(caller, space, "add", asked, many=True))
+        return desk.once(request, caller, asked, lambda: desk.answered(caller, space, "add", asked, many=True))
 
     @routes.post("/check", summary="Look at an edit before it is stored")
     def check(request: Request, sent: NewEdit) -> Response:
@@ -311,14 +379,11 @@ def router(desk: Desk) -> APIRouter:
     def why(request: Request, sent: Asks) -> Response:
         """Which edit answers, or why none does, side by side with the base model's own answer."""
         _, space = desk.reader(request, sent.space)
-        explanation = desk.editor.explain(sent.input, space=space)
-        try:
-            base = desk.editor.model.generate([sent.input])[0]
-            answer = desk.editor.generate([sent.input], space=space)[0].text
-        except ModelError as error:
-            document = explanation_document(explanation, answer="", base="")
-            return desk.tagged({**document, "answer": None, "base_answer": None, "base_error": str(error)})
-        return desk.tagged(explanation_document(explanation, answer=answer, base=base))
+        found = desk.compared(sent.input, space)
+        document = explanation_document(found.explanation, answer=found.answer or "", base=found.base or "")
+        if found.error:
+            document |= {"answer": None, "base_answer": None, "base_error": found.error}
+        return desk.tagged(document)
 
     @routes.post("/undo", summary="Take back the newest changes")
     def undo(request: Request, sent: Annotated[Undoing | None, Body()] = None) -> Response:
@@ -328,9 +393,7 @@ def router(desk: Desk) -> APIRouter:
         asked = (sent or Undoing()).model_dump()
 
         def change() -> JSONResponse:
-            if desk.approvals.wanted:
-                desk.access.needs(caller, "approver", "*")  # it may put an edit in force again
-            return desk.tagged({"data": desk.audited("undo", caller, space, memory.undo(asked["revisions"]))})
+            return desk.tagged({"data": desk.undone(caller, space, asked["revisions"])})
 
         return desk.once(request, caller, asked, change)
 
@@ -375,12 +438,12 @@ def router(desk: Desk) -> APIRouter:
         desk.access.needs(caller, "editor", known.edit.space)
 
         asked = {"id": known.edit.id, "edits": [sent.model_dump(mode="json")]}
-        return desk.once(request, caller, asked, lambda: desk.wished(caller, known.edit.space, "replace", asked))
+        return desk.once(request, caller, asked, lambda: desk.answered(caller, known.edit.space, "replace", asked))
 
     @routes.delete("/{id}", summary="Retract an edit")
     def retract(request: Request, id: Id) -> Response:
         """Out of force when this answers; its history stays."""
-        return _switched(desk, request, id, "retract", lambda own, terms: memory.retract([own], terms=terms))
+        return _withdrawn(desk, request, id, "retract")
 
     @routes.post("/{id}/enable", summary="Switch an edit on")
     def enable(request: Request, id: Id) -> Response:
@@ -389,12 +452,12 @@ def router(desk: Desk) -> APIRouter:
         known = desk.of(caller, id)
         desk.access.needs(caller, "editor", known.edit.space)
         asked = {"id": known.edit.id, "edits": []}
-        return desk.once(request, caller, asked, lambda: desk.wished(caller, known.edit.space, "enable", asked))
+        return desk.once(request, caller, asked, lambda: desk.answered(caller, known.edit.space, "enable", asked))
 
     @routes.post("/{id}/disable", summary="Switch an edit off")
     def disable(request: Request, id: Id) -> Response:
         """Out of force until it is switched on."""
-        return _switched(desk, request, id, "disable", lambda own, terms: memory.enable([own], on=False, terms=terms))
+        return _withdrawn(desk, request, id, "disable")
 
     return routes
 
@@ -419,41 +482,21 @@ def approval_router(desk: Desk) -> APIRouter:
     @routes.post("/{number}/approve", summary="Let a change go live")
     def approve(request: Request, number: Annotated[int, Path(ge=1, le=2**62)]) -> Response:
         """Needs the role approver, and another key than that which asked."""
-        caller = _settler(desk, request, number)
-        with desk.lock:
-            waiting = desk.approvals.settle(number, caller, "approved")
-            try:
-                made = desk.made(caller, waiting.space, waiting.kind, waiting.asked, waiting.author)
-            except Exception:
-                desk.approvals.reopen(number)
-                raise
+        caller, _ = desk.access.caller(request)
+        waiting, made = desk.settled(caller, number, "approved")
         return desk.tagged({**waiting.document, "data": made})
 
     @routes.post("/{number}/reject", summary="Refuse a change")
     def reject(request: Request, number: Annotated[int, Path(ge=1, le=2**62)]) -> Response:
         """It never goes live."""
-        caller = _settler(desk, request, number)
-        return desk.tagged(desk.approvals.settle(number, caller, "rejected").document)
+        caller, _ = desk.access.caller(request)
+        return desk.tagged(desk.settled(caller, number, "rejected")[0].document)
 
     return routes
 
 
-def _settler(desk: Desk, request: Request, number: int) -> Caller:
-    caller, _ = desk.access.caller(request)
-    desk.access.needs(caller, "approver")
-    desk.access.needs(caller, "approver", desk.approvals.get(number).space)
-    return caller
-
-
-def _switched(
-    desk: Desk, request: Request, id: str, what: str, work: Callable[[str, Terms], list[Revision]]
-) -> Response:
+def _withdrawn(desk: Desk, request: Request, id: str, what: Literal["retract", "disable"]) -> Response:
     caller, _ = desk.writer(request)
     known = desk.of(caller, id)
     desk.access.needs(caller, "editor", known.edit.space)
-
-    def change() -> JSONResponse:
-        revisions = work(known.edit.id, Terms(author=caller.name))
-        return desk.tagged(desk.audited(what, caller, known.edit.space, revisions)[0])
-
-    return desk.once(request, caller, {}, change)
+    return desk.once(request, caller, {}, lambda: desk.tagged(desk.withdrawn(caller, known, what)))

@@ -94,7 +94,7 @@ class Keys:
         with self._ledger.writing() as db:
             db.execute(
                 "INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
-                (id, name, role, json.dumps(list(spaces)), _digest(secret), now(), ends),
+                (id, name, role, json.dumps(list(spaces)), digest_of(secret), now(), ends),
             )
         return self.get(id), f"{MARK}{id}_{secret}"
 
@@ -134,15 +134,26 @@ class Keys:
         if not secret.startswith(MARK) or not rest:
             return None
         found = self._ledger.rows("SELECT name, role, spaces, digest, expires, revoked FROM keys WHERE id = ?", (id,))
-        digest = _digest(rest)
+        digest = digest_of(rest)
         name, role, spaces, kept, expires, revoked = found[0] if found else ("", "reader", "[]", "", None, "")
-        if not hmac.compare_digest(digest, kept) or revoked is not None:
-            return None
-        if expires is not None and datetime.fromisoformat(expires) <= datetime.now(UTC):
+        if not hmac.compare_digest(digest, kept) or _over(expires, revoked):
             return None
         return Caller(name, role, tuple(json.loads(spaces)), id)
 
+    def known(self, id: str) -> Caller | None:
+        """Whose a key's id is, for who has shown its secret before; None once it is revoked or expired."""
+        found = self._ledger.rows("SELECT name, role, spaces, expires, revoked FROM keys WHERE id = ?", (id,))
+        if not found or _over(*found[0][3:]):
+            return None
+        name, role, spaces, _, _ = found[0]
+        return Caller(name, role, tuple(json.loads(spaces)), id)
 
-def _digest(secret: str) -> str:
+
+def _over(expires: str | None, revoked: str | None) -> bool:
+    """Whether a key is revoked or has expired."""
+    return revoked is not None or (expires is not None and datetime.fromisoformat(expires) <= datetime.now(UTC))
+
+
+def digest_of(secret: str) -> str:
     """SHA-256: the secret is 256 random bits, so no slower hash is needed."""
     return hashlib.sha256(secret.encode()).hexdigest()

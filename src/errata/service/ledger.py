@@ -39,6 +39,14 @@ MIGRATIONS: Sequence[tuple[str, str]] = (
         ) STRICT;
         """,
     ),
+    (
+        "console",
+        """
+        CREATE TABLE sessions (digest TEXT PRIMARY KEY, key TEXT NOT NULL, expires TEXT NOT NULL) STRICT;
+        CREATE TABLE links (digest TEXT PRIMARY KEY, expires TEXT NOT NULL) STRICT;
+        CREATE INDEX audit_space ON audit (what, space, id);
+        """,
+    ),
 )
 """Named steps of the schema, in order; one that has run is never changed."""
 

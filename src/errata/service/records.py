@@ -42,6 +42,7 @@ class Record:
     outcome: str = "miss"
     edits: tuple[str, ...] = ()
     scores: tuple[float, ...] = ()
+    nearest: tuple[str, ...] = ()
     threshold: float | None = None
     reason: str = ""
     texts: tuple[str, ...] = ()
@@ -51,6 +52,7 @@ class Record:
         """Take down what was decided."""
         self.edits = tuple(one.match.edit.id for one in decisions if one.match)
         self.scores = tuple(round(one.nearest[0].score, 4) for one in decisions if one.nearest)
+        self.nearest = tuple(one.nearest[0].edit.id for one in decisions if one.nearest)
         self.threshold = decisions[0].threshold if decisions else None
         self.reason = asked.declined or (decisions[0].reason if decisions else "")
         self.texts = asked.inputs
@@ -69,6 +71,7 @@ class Record:
             "outcome": self.outcome,
             "edits": list(self.edits),
             "scores": list(self.scores),
+            "nearest": list(self.nearest),
             "threshold": self.threshold,
             "reason": self.reason,
             "ms": round(1000 * self.seconds, 2),
