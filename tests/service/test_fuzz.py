@@ -1,4 +1,4 @@
-"""Whatever is sent to the edits API, it is never answered with a 5xx, and by the schema it publishes."""
+"""Whatever is sent to the edits API by the schema it publishes, it is never answered with a 5xx."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ BOSS = key(MADE)
 
 
 @pytest.fixture(scope="module")
-def described() -> Iterator[Any]:
-    with running(MADE.app) as url:
-        yield schemathesis.openapi.from_url(f"{url}/openapi.json")
+def url() -> Iterator[str]:
+    with running(MADE.app) as found:
+        yield found
 
 
-schema = schemathesis.pytest.from_fixture("described")
+schema = schemathesis.openapi.from_dict(MADE.app.openapi())
 
 
 @schema.include(path_regex=r"^/(v1|health)/").parametrize()
-@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
-def test_no_request_is_answered_with_a_5xx(case: Any) -> None:
-    answer = case.call(headers=BOSS)
+@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
+def test_no_request_is_answered_with_a_5xx(case: Any, url: str) -> None:
+    answer = case.call(base_url=url, headers=BOSS)
     assert answer.status_code < 500, (case.as_curl_command(), answer.text)
     if answer.status_code >= 400:
         assert set(answer.json()["error"]) == {"message", "type", "param", "code"}

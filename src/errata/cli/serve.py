@@ -61,7 +61,7 @@ def serve_verb(config: str | None, memory: str | None, upstream: str | None, mod
     at = f"http://[{listen.host}]:{port}" if ":" in listen.host else f"http://{listen.host}:{port}"
     behind = settings.upstream.url or f"the local model {settings.upstream.model}"
     click.echo(f"errata serves {at}/v1 in front of {behind}")
-    click.echo(f"  edits: {getattr(service.editor.memory, 'path', '')} at revision {service.editor.memory.revision}")
+    click.echo(f"  edits: {getattr(service.editor.memory, 'name', '')} at revision {service.editor.memory.revision}")
     link = "" if listen.open else f"/?token={service.sessions.link()}   (signs in once, within 15 minutes)"
     click.echo(f"  console: {at}/console{link}")
     if not service.keys.list():

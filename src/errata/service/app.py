@@ -112,7 +112,7 @@ def make_service(
         space=sheet.space,
         on_error=sheet.on_error,
     )
-    book = ledger if ledger is not None else Ledger(ledger_path(str(getattr(held, "path", ":memory:"))))
+    book = ledger if ledger is not None else Ledger(ledger_path(str(getattr(held, "name", ":memory:"))))
     keys, records = Keys(book), Records(book, texts=settings.telemetry.prompts)
     access = Access(settings, keys)
     batches = Batches(lambda texts, space: editor.decide(texts, space=space))
