@@ -11,7 +11,7 @@ import pytest
 
 from errata.edit import Edit
 from errata.editors.catalogue import get_editor
-from errata.editors.gradients import Rank, edit_loss, gradient, sides
+from errata.editors.gradients import Rank, edit_loss, gradient, partings, ranks, sides
 from errata.editors.slag import Reshape, Slag, SlagSettings, conditions, new_slag
 from errata.editors.weights import editable
 from errata.errors import ConfigError
@@ -201,3 +201,18 @@ def test_without_a_trained_network_it_says_what_to_train(base: LocalModel) -> No
 def test_settings_that_make_no_sense(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="must be above 0"):
         SlagSettings(**wrong)
+
+
+def test_with_a_ridge_a_step_is_along_the_divided_gradient(base: LocalModel) -> None:
+    """Known answer: untrained, one step of one edit is its gradient with the inputs multiplied by the partings."""
+    settings = SlagSettings(last=1, steps=1, ridge=0.1, drift=1e-12)
+    network = new_slag(editable(base), settings)
+    said = [("who plays for bordeaux ?", "jazz"), ("what is the capital of france ?", "world")]
+    network.meet(editable(base), [], said)
+    edit = [("what is the capital of france ?", "astana")]
+    parting = partings(editable(base), network.names, said, 0.1)
+    slopes = ranks(editable(base), edit, network.names)
+    for name, value in network.tensors(editable(base), edit).items():
+        step = (base.module.get_parameter(name) - value).detach()
+        due = slopes[name].deltas.T @ (slopes[name].inputs @ parting[name])
+        assert float(torch.nn.functional.cosine_similarity(step.flatten(), due.flatten(), 0)) > 0.95

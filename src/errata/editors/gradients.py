@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+TINY = 1e-7
+
+
 @dataclass(frozen=True, slots=True)
 class Rank:
     """A weight matrix's gradient in factors.
@@ -35,6 +38,37 @@ class Rank:
         """Without the rows that no gradient reached (padding)."""
         rows = (self.deltas != 0).any(-1)
         return Rank(self.inputs[rows], self.deltas[rows], None if self.edits is None else self.edits[rows])
+
+
+def partings(
+    model: Editable, names: Sequence[str], said: Sequence[tuple[str, str]], ridge: float
+) -> Mapping[str, Tensor]:
+    """By weight what its inputs are multiplied by, so that what they share with others' moves those least.
+
+    That is the inverse of the inputs' second moments, of a size that leaves inputs the size they have. A gradient whose
+    inputs are so divided is the inputs' side of a natural gradient.
+
+    Args:
+        model: the base model.
+        names: weight matrices of linear layers.
+        said: inputs that edits must leave alone, with the base's own answers.
+        ridge: this share of the inputs' mean square is added to their second moments first.
+    """
+    import torch
+
+    found = {}
+    for name, rank in ranks(model, said, names).items():
+        inputs = rank.inputs.double()
+        moments = inputs.T @ inputs / len(inputs)
+        share = ridge * moments.diagonal().mean().clamp(min=TINY)
+        parting = torch.linalg.inv(moments + share * torch.eye(len(moments), device=moments.device))
+        found[name] = (parting * size(inputs) / size(inputs @ parting)).float()
+    return found
+
+
+def size(rows: Tensor) -> Tensor:
+    """Root of the mean square; never 0."""
+    return rows.square().mean().sqrt().clamp(min=TINY)
 
 
 def edit_loss(model: Any, told: Sequence[tuple[str, str]]) -> Tensor:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from errata.editors.gradients import Rank, gradient, learned, ranks
+from errata.editors.gradients import Rank, gradient, learned, partings, ranks, size
 from errata.editors.learned import Learned, trained
 from errata.editors.updates import Updates, packed
 from errata.editors.weights import Editable
@@ -164,13 +164,10 @@ def new_mend(model: Editable, settings: MendSettings) -> Any:
             if not settings.ridge:
                 return
             told = ranks(base, [one for edits in sets for one in edits], self.names)
-            for at, (name, rank) in enumerate(ranks(base, said, self.names).items()):
-                self.sizes[at] = _size(told[name].deltas * len(sets))
-                inputs = rank.inputs.double()
-                moments = inputs.T @ inputs / len(inputs)
-                share = settings.ridge * moments.diagonal().mean().clamp(min=SPREAD)
-                parting = torch.linalg.inv(moments + share * torch.eye(len(moments), device=moments.device))
-                self.get_buffer(f"parting{at}").copy_(parting / _size(inputs @ parting))
+            met = ranks(base, said, self.names)
+            for at, (name, parting) in enumerate(partings(base, self.names, said, settings.ridge).items()):
+                self.sizes[at] = size(told[name].deltas * len(sets))
+                self.get_buffer(f"parting{at}").copy_(parting / size(met[name].inputs))
 
         def better(self, base: Editable, told: Sequence[tuple[str, str]], share: float) -> dict[str, Rank]:
             """The rewritten factors, step size and all; `share` of these edits are made at once."""
@@ -208,11 +205,6 @@ def new_mend(model: Editable, settings: MendSettings) -> Any:
         forward = updates
 
     return Mender().to(place(model.module))
-
-
-def _size(rows: Tensor) -> Tensor:
-    """Root of the mean square."""
-    return rows.square().mean().sqrt().clamp(min=SPREAD)
 
 
 def _shape(model: Editable, name: str) -> tuple[int, int]:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from errata.editors.gradients import Rank, factors, sides, watched
+from errata.editors.gradients import Rank, factors, partings, sides, watched
 from errata.editors.learned import Learned, trained
 from errata.editors.weights import Editable
 from errata.errors import ConfigError
@@ -53,7 +53,12 @@ class SlagSettings:
     drift: float = 1e-4
     """Unit of the other part of the update, b's: an entry of it is a fraction of this at first."""
 
+    ridge: float = 0.0
+    """Above 0, a layer's inputs are divided by their second moments, as MEND's are; 0 in the paper."""
+
     def __post_init__(self) -> None:
+        if not self.ridge >= 0:
+            raise ConfigError("ridge must be 0 or more", key="ridge")
         if self.last < 0 or min(self.steps, self.reader, self.condition, self.hidden) < 1:
             raise ConfigError("steps, reader, condition and hidden must be above 0, last 0 or more", key="steps")
         if not (self.step > 0 and self.drift > 0):
@@ -148,6 +153,23 @@ def new_slag(model: Editable, settings: SlagSettings) -> Any:
             self.names = feed_forward(model.module, settings.last)
             self.reader = Reader(model.embedded(["a"])[0].shape[-1])
             self.shapers = torch.nn.ModuleList(Shaper(*model.module.get_parameter(name).shape) for name in self.names)
+            if settings.ridge:
+                for at, name in enumerate(self.names):
+                    self.register_buffer(f"parting{at}", torch.eye(_width(model, name)))
+
+        def meet(
+            self, base: Editable, sets: Sequence[Sequence[tuple[str, str]]], said: Sequence[tuple[str, str]]
+        ) -> None:
+            """Measure, before any training, what a ridge asks for: the second moments of each layer's inputs.
+
+            Args:
+                base: the base model.
+                sets: edits as they will be made; not looked at.
+                said: inputs that edits must leave alone, with the base's own answers.
+            """
+            if settings.ridge:
+                for at, parting in enumerate(partings(base, self.names, said, settings.ridge).values()):
+                    self.get_buffer(f"parting{at}").copy_(parting)
 
         def path(self, base: Editable, told: Sequence[tuple[str, str]], *, least: int = 0) -> list[dict[str, Tensor]]:
             """The weights after each step taken; none where every edit is right already and none is asked for.
@@ -165,7 +187,9 @@ def new_slag(model: Editable, settings: SlagSettings) -> Any:
                 ranks, right = _slopes(base.through({name: value.detach() for name, value in now.items()}), told, now)
                 if right and len(taken) >= least:
                     break
-                for name, rank in ranks.items():
+                for at, (name, rank) in enumerate(ranks.items()):
+                    if settings.ridge:
+                        rank = Rank(rank.inputs @ self.get_buffer(f"parting{at}"), rank.deltas, rank.edits)
                     layer = base.module.get_submodule(name.rpartition(".")[0])
                     now[name] = now[name] - reshapes[name].update(*sides(layer, rank), rank.edits)
                 taken.append(dict(now))
@@ -179,6 +203,14 @@ def new_slag(model: Editable, settings: SlagSettings) -> Any:
         forward = path
 
     return Optimiser().to(place(model.module))
+
+
+def _width(model: Editable, name: str) -> int:
+    """How wide a layer's inputs are."""
+    import torch
+
+    first, second = model.module.get_parameter(name).shape
+    return int(second if isinstance(model.module.get_submodule(name.rpartition(".")[0]), torch.nn.Linear) else first)
 
 
 def conditions(model: Model, told: Sequence[tuple[str, str]]) -> list[str]:

@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 FACTORS = tuple(10 ** (at / 2) for at in range(-4, 7))
 """Of the recipe's step size, by which training may begin."""
 MET = 400
-"""Inputs out of scope whose vectors MEND's network meets before it is trained, about."""
+"""Inputs out of scope whose vectors MEND's or SLAG's network meets before it is trained, about."""
 TRIES = 100
 """Draws for a trial before a base is thought to say nothing at all."""
 
@@ -381,11 +381,11 @@ def train_editor(settings: EditorTraining, folder: Path, data: Path) -> Mapping[
     def loss_of(trained: Any, trials: Sequence[Trial]) -> Mapping[str, Any]:
         return losses_of(settings, model, trained, trials)
 
+    source = random.Random(f"{settings.loop.seed} steps")
+    if isinstance(settings, MendTraining | SlagTraining) and settings.network.ridge:
+        met = trials_of(model, diet, settings.edits, -(-MET // settings.edits), source)
+        network.meet(model, [trial.told for trial in met], [pair for trial in met for pair in trial.outside])
     if not isinstance(settings, SlagTraining):
-        source = random.Random(f"{settings.loop.seed} steps")
-        if isinstance(settings, MendTraining):
-            met = trials_of(model, diet, settings.edits, -(-MET // settings.edits), source)
-            network.meet(model, [trial.told for trial in met], [pair for trial in met for pair in trial.outside])
         set_steps(settings, model, network, batch_at(source))
 
     train(network, batch_at, loss_of, settings.loop, folder, evaluate=exam(settings.exam).figures, better="net")
