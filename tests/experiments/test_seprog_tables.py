@@ -9,7 +9,7 @@ import pytest
 
 from errata.experiments.experiment import Result
 from errata.experiments.parts import Parts, Setting
-from errata.experiments.seprog_tables import ABLATIONS, METHODS, SEPROG_TABLE, SETS, SIZES
+from errata.experiments.seprog_tables import ABLATED, ABLATIONS, METHODS, SEPROG_TABLE, SETS, SIZES
 from lab import found, rows_of
 
 NOTHING = Result(state="missing", why="no")
@@ -35,10 +35,10 @@ def test_every_editor_on_every_set_at_every_size(setting: Setting) -> None:
 
 def test_ablations_share_a_network_but_for_the_one_without_a_classifier(setting: Setting) -> None:
     cells = {cell.name: cell for cell in ABLATIONS.cells(setting)}
-    assert len(cells) == len(SETS) * 4 * len(SIZES)
-    assert cells["seprog-no_select-triples-4"].config["settings"] == {"variant": "no_select"}
-    assert cells["seprog-no_select-triples-4"].missing == cells["seprog-triples-4"].missing
-    assert "--config configs/compare/seprog-bare.toml --out" in cells["seprog-bare-triples-4"].missing
+    assert len(cells) == len(SETS) * 4 * len(ABLATED)
+    assert cells["seprog-no_select-triples-10"].config["settings"] == {"variant": "no_select"}
+    assert cells["seprog-no_select-triples-10"].missing == cells["seprog-triples-10"].missing
+    assert "--config configs/compare/seprog-bare.toml --out" in cells["seprog-bare-triples-10"].missing
 
 
 def test_averages_are_over_all_sizes_or_none(setting: Setting) -> None:
