@@ -101,6 +101,9 @@ def test_a_problem_that_a_kind_is_not_trained_for_is_refused() -> None:
 
 def test_the_papers_pretrained_models_are_a_preset() -> None:
     assert published(default_settings("scope-qa")).network.backbone == "bert-base-cased"
+    mend = published(default_settings("mend-qa"))
+    assert (mend.network.ridge, mend.network.steps, mend.network.rank) == (0.0, 1, 1920)
+    assert mend.base != default_settings("mend-qa").base
     assert published(default_settings("seq2seq")).start == "google-t5/t5-small"
     with pytest.raises(ConfigError, match="as published"):
         published(BaseSettings())

@@ -322,8 +322,13 @@ def published(settings: Any) -> Any:
     Raises:
         ConfigError: the part has none: the papers take its model as it is published.
     """
+    from errata.training.editing import MendTraining
+
     if hasattr(settings, "edits"):
-        return replace(settings, base=PUBLISHED[settings.problem])
+        large = replace(settings, base=PUBLISHED[settings.problem])
+        if isinstance(settings, MendTraining):  # as released
+            return replace(large, network=replace(settings.network, rank=1920, step=1e-4, ridge=0.0, steps=1))
+        return large
     if hasattr(settings, "network"):
         return replace(settings, network=replace(settings.network, backbone="bert-base-cased", pooling="cls"))
     if hasattr(settings, "separator"):
