@@ -76,7 +76,7 @@ class EditorTraining:
 class MendTraining(EditorTraining):
     """MEND's network and how it is trained."""
 
-    network: MendSettings = field(default_factory=lambda: MendSettings(step=1e-2, ridge=0.1, steps=10))
+    network: MendSettings = field(default_factory=lambda: MendSettings(step=1e-2, ridge=0.3))
     """The network."""
 
 
