@@ -24,6 +24,7 @@ from errata.models import Model
 from errata.models.echo import EchoModel
 from errata.service.app import Service, make_service
 from errata.service.ledger import Ledger
+from errata.service.listening import listening
 from errata.service.settings import load_settings
 from fakes import EchoCounterfactual, OverlapScope
 
@@ -43,19 +44,19 @@ def running(app: Any) -> Iterator[str]:
     """The application's URL while it runs in a thread of its own."""
     config = uvicorn.Config(app, port=0, log_level="error", access_log=False, server_header=False, date_header=False)
     server = uvicorn.Server(config)
-    listening = config.bind_socket()
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    bound = listening("127.0.0.1", 0)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
     thread.start()
     try:
         while not server.started:
             if not thread.is_alive():
                 raise RuntimeError("the server did not start")
             time.sleep(0.005)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(timeout=10)
-        listening.close()
+        bound.close()
 
 
 @dataclass

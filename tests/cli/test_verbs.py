@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -339,9 +341,12 @@ def test_evaluate_takes_the_presets_model_unless_one_is_named(cli: Cli, monkeypa
 
 def test_every_bench_is_offered() -> None:
     from errata.cli.train import BENCHES
-    from errata.experiments import bench
 
-    assert {f"bench_{name}" for name in BENCHES} == {name for name in vars(bench) if name.startswith("bench_")}
+    for room in ("experiments", "service"):
+        found = vars(import_module(f"errata.{room}.bench"))
+        offered = {f"bench_{name}" for name, where in BENCHES.items() if where == room}
+        assert offered == {name for name in found if name.startswith("bench_")}
+        assert all("runtime" in signature(found[name]).parameters for name in offered)
 
 
 def test_migrate_copies_a_memory_and_refuses_one_that_is_not_empty(edited: Cli, tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ def serve_verb(config: str | None, memory: str | None, upstream: str | None, mod
         import uvicorn
 
         from errata.service.app import make_service
+        from errata.service.listening import listening
         from errata.service.telemetry import log_to_stderr
     except ImportError as error:
         raise MissingExtra(error.name or "fastapi", "service") from error
@@ -56,7 +57,7 @@ def serve_verb(config: str | None, memory: str | None, upstream: str | None, mod
             server_header=False, date_header=False, timeout_graceful_shutdown=30,
         )
     )  # fmt: skip
-    sockets = [server.config.bind_socket()]
+    sockets = [listening(listen.host, listen.port)]
     port = sockets[0].getsockname()[1]
     at = f"http://[{listen.host}]:{port}" if ":" in listen.host else f"http://{listen.host}:{port}"
     behind = settings.upstream.url or f"the local model {settings.upstream.model}"

@@ -6,6 +6,7 @@ import inspect
 import sys
 import tomllib
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from errata.cli.session import Session, quiet, shared
 from errata.errors import ConfigError
 
 PARTS = ("base", "scope", "counterfactual", "seq2seq", "editor")
-BENCHES = ("route", "encode")
-"""The functions `bench_NAME` of errata.experiments.bench."""
+BENCHES = {"route": "experiments", "encode": "experiments", "proxy": "service"}
+"""The rooms whose module `bench` has a function `bench_NAME`."""
 
 
 @click.command("train")
@@ -145,9 +146,12 @@ def _named(option: str, value: str) -> str | None:
 
 
 @click.command("bench")
-@click.argument("name", type=click.Choice(BENCHES))
-@click.option("--edits", type=click.IntRange(min=1), default=None, help="route: size of the memory.")
+@click.argument("name", type=click.Choice(tuple(BENCHES)))
+@click.option("--edits", type=click.IntRange(min=1), default=None, help="route, proxy: size of the memory.")
 @click.option("--queries", type=click.IntRange(min=1), default=None, help="route: how many inputs are timed.")
+@click.option("--requests", type=click.IntRange(min=10), default=None, help="proxy: how many are timed alone.")
+@click.option("--clients", type=click.IntRange(min=1), default=None, help="proxy: how many ask at once.")
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), default=None, help="proxy: how long they ask.")
 @click.option("--texts", type=click.IntRange(min=1), default=None, help="encode: how many texts.")
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), default=None,
               help="route: where the memory is built, and kept.")  # fmt: skip
@@ -157,11 +161,9 @@ def _named(option: str, value: str) -> str | None:
               help="Folder of the public data sets (or ERRATA_DATA).")  # fmt: skip
 @shared(memory=False)
 def bench_verb(session: Session, name: str, data: Path | None, **asked: Any) -> None:
-    """Measure speed: NAME is route (a routing decision over a big memory) or encode."""
+    """Measure speed: NAME is route (a routing decision over a big memory), encode, or proxy (what `serve` adds)."""
     quiet()
-    from errata.experiments import bench
-
-    run = getattr(bench, f"bench_{name}")
+    run = getattr(import_module(f"errata.{BENCHES[name]}.bench"), f"bench_{name}")
     accepted = inspect.signature(run).parameters
     given = {key: value for key, value in asked.items() if value is not None}
     for key in given:

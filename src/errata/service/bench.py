@@ -62,6 +62,7 @@ def bench_proxy(
     clients: int = 32,
     seconds: float = 20.0,
     seed: int = 0,
+    runtime: str = "auto",
     data: str | Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -73,6 +74,7 @@ def bench_proxy(
         clients: at once, for the throughput.
         seconds: that the throughput is measured for.
         seed: of texts.
+        runtime: what runs the networks.
         data: folder of the public data, for more real texts; None takes ERRATA_DATA where it is set.
         progress: told how far it is.
 
@@ -88,7 +90,7 @@ def bench_proxy(
     with tempfile.TemporaryDirectory() as folder:
         memory = Path(folder) / "edits.db"
         _fill(memory, pool, edits, seed, tell)
-        with _started("upstream", [sys.executable, "-c", UPSTREAM], DELAY) as straight:
+        with _started("upstream", [sys.executable, "-c", UPSTREAM], runtime, DELAY) as straight:
             command = [
                 sys.executable,
                 "-m",
@@ -99,9 +101,9 @@ def bench_proxy(
                 "--memory",
                 str(memory),
             ]
-            with _started("service", command) as served:
+            with _started("service", command, runtime) as served:
                 found = asyncio.run(_measured(straight, served, asked, requests, clients, seconds, tell))
-    return {"edits": edits, "upstream_ms": 1000 * DELAY, "seed": seed, **found, "commit": commit()}
+    return {"edits": edits, "runtime": runtime, "upstream_ms": 1000 * DELAY, "seed": seed, **found, "commit": commit()}
 
 
 def _mixed(pool: Pool, source: random.Random) -> list[tuple[str, str]]:
@@ -127,13 +129,14 @@ def _fill(path: Path, pool: Pool, edits: int, seed: int, progress: Progress) -> 
 
 
 @contextmanager
-def _started(what: str, command: Sequence[str], *more: object) -> Iterator[str]:
+def _started(what: str, command: Sequence[str], runtime: str, *more: object) -> Iterator[str]:
     """A process that listens on a free port; its URL while it runs."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
     own = [*command, *(["--port", str(port)] if what == "service" else [str(port), *map(str, more)])]
-    process = subprocess.Popen(own, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    environment = {**os.environ, "ERRATA_SHEET__RUNTIME": runtime}
+    process = subprocess.Popen(own, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)
     try:
         until = time.monotonic() + WAIT
         while True:
