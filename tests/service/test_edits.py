@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from errata.service.keys import Keys
@@ -54,6 +55,22 @@ def test_a_batch_is_all_or_none_and_pages_follow_one_another() -> None:
         assert second["next"] is None
         log = client.get("/v1/edits/history?limit=1&after=1", headers=boss).json()
         assert [one["target"] for one in log["data"]] == ["Brutus"] and log["next"] is None
+
+
+def test_the_past_can_be_listed_compared_and_taken_along() -> None:
+    with serving() as (client, made):
+        boss = key(made)
+        id = client.post("/v1/edits", json=PARIS, headers=boss).json()["id"]
+        client.post("/v1/edits", json=ROME, headers=boss)
+        client.put(f"/v1/edits/{id}", json={**PARIS, "target": "Nice"}, headers=boss)
+        then = client.get("/v1/edits?at=1", headers=boss).json()
+        assert [one["target"] for one in then["data"]] == ["Lyon"] and then["revision"] == 1
+        told = client.get("/v1/edits/diff?a=1", headers=boss).json()
+        assert [one["target"] for one in told["added"]] == ["Brutus"] and told["to"] == 3
+        assert [(one["before"]["target"], one["after"]["target"]) for one in told["changed"]] == [("Lyon", "Nice")]
+        assert client.get("/v1/edits/diff?a=1&b=99", headers=boss).status_code == 400
+        lines = client.get("/v1/edits/export", headers=boss).text.splitlines()
+        assert sorted(json.loads(line)["target"] for line in lines) == ["Brutus", "Nice"]
 
 
 def test_writers_that_did_not_see_the_newest_revision_are_told_so() -> None:

@@ -8,7 +8,7 @@ import click
 
 from errata.cli.output import emit, revisions_table, short, table
 from errata.cli.session import Session, parse_moment, shared
-from errata.editors.documents import answer_document, revision_document
+from errata.editors.documents import answer_document, diff_document, revision_document
 
 if TYPE_CHECKING:
     from errata.edit import Revision
@@ -104,9 +104,7 @@ def diff_verb(session: Session, a: str, b: str | None) -> None:
         emit({
             "from": memory.number_at(moments[0]),
             "to": memory.number_at(moments[1]),
-            "added": [revision_document(one) for one in added],
-            "removed": [revision_document(one) for one in removed],
-            "changed": [{"before": revision_document(old), "after": revision_document(new)} for old, new in changed],
+            **diff_document(found, kept),
         })  # fmt: skip
         return
     rows = [("+", one.edit) for one in added] + [("-", one.edit) for one in removed]

@@ -13,6 +13,7 @@ from errata.edit import Answer, Decision, Edit, Match, Revision
 if TYPE_CHECKING:
     from errata.editors.explain import Explanation
     from errata.editors.preflight import PreFlight
+    from errata.memory.diffing import Diff
 
 
 def edit_document(edit: Edit) -> dict[str, Any]:
@@ -42,6 +43,23 @@ def revision_document(revision: Revision, *, at: datetime | None = None) -> dict
 def state(revision: Revision, at: datetime | None = None) -> str:
     """Whether the edit is "in force", or why it cannot match."""
     return revision.inactive_because(at or datetime.now(UTC)) or "in force"
+
+
+def diff_document(found: Diff, space: str | None = None) -> dict[str, Any]:
+    """A diff's JSON keys; of one space, if one is named."""
+
+    def kept(revision: Revision) -> bool:
+        return space in (None, revision.edit.space)
+
+    return {
+        "added": [revision_document(one) for one in found.added if kept(one)],
+        "removed": [revision_document(one) for one in found.removed if kept(one)],
+        "changed": [
+            {"before": revision_document(old), "after": revision_document(new)}
+            for old, new in found.changed
+            if kept(new)
+        ],
+    }
 
 
 def match_document(match: Match | None) -> dict[str, Any] | None:

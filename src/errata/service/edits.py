@@ -7,6 +7,7 @@ twice carries an `Idempotency-Key`.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import threading
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from errata.edit import MAX_NAME, MAX_TEXT, Edit, Revision, Terms
 from errata.editors.documents import (
+    diff_document,
     explanation_document,
     match_document,
     preflight_document,
@@ -29,6 +31,7 @@ from errata.editors.explain import Explanation
 from errata.editors.preflight import check_edit
 from errata.editors.serac import Serac
 from errata.errors import AccessError, ConflictError, EditError, ModelError
+from errata.memory.transfer import export_edits
 from errata.service.access import Access
 from errata.service.approvals import Approvals, Waiting
 from errata.service.keys import Caller
@@ -332,17 +335,39 @@ def router(desk: Desk) -> APIRouter:
         enabled: bool | None = None,
         limit: Annotated[int, Query(ge=1, le=MOST)] = 100,
         after: Annotated[int, Query(ge=0, le=2**62)] = 0,
+        at: Annotated[int | None, Query(ge=0, le=2**62, description="As they were at this revision.")] = None,
     ) -> Response:
         """A page of edits, each as it is now; the next one begins `after` the `next` of this."""
         _, where = desk.reader(request, space)
-        found = memory.list(
+        source = memory if at is None else memory.checkout(at)
+        found = source.list(
             space=where, tag=tag, author=author, text=text, live=live, enabled=enabled, limit=limit + 1, after=after
         )
         more, page = len(found) > limit, found[:limit]
         last = page[-1].number if more else None
         return desk.tagged(
-            {"data": [revision_document(one) for one in page], "next": last, "revision": memory.revision}
+            {"data": [revision_document(one) for one in page], "next": last, "revision": source.revision}
         )
+
+    @routes.get("/diff", summary="What changed")
+    def diff(
+        request: Request,
+        a: Annotated[int, Query(ge=0, le=2**62)],
+        b: Annotated[int | None, Query(ge=0, le=2**62)] = None,
+        space: Space = "",
+    ) -> Response:
+        """From revision `a` to revision `b`, the newest otherwise."""
+        _, where = desk.reader(request, space)
+        end = memory.revision if b is None else b
+        return desk.tagged({"from": a, "to": end, **diff_document(memory.diff(a, end), where)})
+
+    @routes.get("/export", summary="Every edit of a space")
+    def export(request: Request, space: Space = "") -> Response:
+        """Lines of JSON that `errata import` reads."""
+        _, where = desk.reader(request, space)
+        written = io.StringIO()
+        export_edits(memory, written, format="jsonl", space=where)
+        return Response(written.getvalue(), media_type="application/x-ndjson")
 
     @routes.post("", status_code=201, summary="Add an edit")
     def add(request: Request, sent: NewEdit) -> Response:
