@@ -61,3 +61,10 @@ def _checked(value: Any, hint: Any, where: str, key: str) -> Any:
         names = " or ".join(kind.__name__ for kind in plain)
         raise ConfigError(f"{value!r} is a {type(value).__name__}, not a {names}", where=where, key=key)
     return value
+
+
+def default_memory() -> Path:
+    """`errata.db` in the user's data folder."""
+    from platformdirs import user_data_dir
+
+    return Path(user_data_dir("errata")) / "errata.db"

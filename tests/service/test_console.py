@@ -231,7 +231,7 @@ def test_an_edit_from_pre_flight_to_retraction() -> None:
         assert re.findall(r"<b>(\w+)</b> <span>ann", gone.text) == ["retract", "replace", "enable", "disable", "add"]
         assert "<del>" in gone.text and "<ins>" in gone.text
         assert PARIS["prompt"] in one.sees(f"/console/add?like={id}")
-        whats = [line["what"] for line in made.ledger.audit() if line["what"] not in ("decision", "sign in")]
+        whats = [line["what"] for line in made.ledger.audit() if line["what"] not in ("decision", "sign in", "key")]
         assert whats == ["add", "disable", "enable", "replace", "retract"]
 
 

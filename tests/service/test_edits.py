@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from errata.service.keys import Keys
@@ -37,7 +38,7 @@ def test_an_edit_is_in_force_when_it_is_answered_and_gone_when_it_is_retracted()
         assert [one["kind"] for one in history] == ["add", "disable", "enable", "replace", "retract"]
         client.post("/v1/edits/undo", headers=boss).raise_for_status()
         assert said(client, PARIS["prompt"]) == "Nice"
-        changes = [line["what"] for line in made.ledger.audit() if line["what"] != "decision"]
+        changes = [line["what"] for line in made.ledger.audit() if line["what"] not in ("decision", "key")]
         assert changes == ["add", "disable", "enable", "replace", "retract", "undo"]
 
 
@@ -128,6 +129,10 @@ def test_with_approval_a_second_person_puts_an_edit_in_force() -> None:
         assert done.status_code == 200 and done.json()["status"] == "approved"
         assert done.json()["data"][0]["author"] == "approver" and said(client, PARIS["prompt"]) == "Lyon"
         assert client.post(f"/v1/approvals/{number}/approve", headers=second).status_code == 409
+        far = {"edits": [{**ROME, "space": "blue"}]}
+        beyond = client.post("/v1/edits/batch", json=far, headers=editor).json()["approval"]
+        narrow = key(made, "approver", "default")
+        assert client.post(f"/v1/approvals/{beyond}/approve", headers=narrow).status_code == 403
         waits = client.post("/v1/edits", json=ROME, headers=editor).json()["approval"]
         assert client.post(f"/v1/approvals/{waits}/reject", headers=second).json()["status"] == "rejected"
         assert said(client, ROME["prompt"]) == ROME["prompt"]
@@ -181,7 +186,12 @@ def test_secrets_are_kept_hashed_and_revoked_at_once(tmp_path: Any) -> None:
     assert secret.encode() not in (tmp_path / "ledger.db").read_bytes()
     assert secret.rpartition("_")[2].encode() not in (tmp_path / "ledger.db").read_bytes()
     assert keys.caller(secret[:-1] + ("a" if secret[-1] != "a" else "b")) is None
+    _, past = keys.make("old", "admin", expires=datetime(2020, 1, 1, tzinfo=UTC))
+    assert keys.caller(past) is None
     keys.revoke(one.id)
+    assert [(line["what"], line["told"]["name"]) for line in ledger.audit()] == [
+        ("key", "ci"), ("key", "old"), ("revoke", "ci"),
+    ]  # fmt: skip
     assert keys.caller(secret) is None and keys.list()[0].revoked
 
 

@@ -13,8 +13,9 @@ import click
 from errata import zoo
 from errata._version import __version__
 from errata.cli.output import emit, table
-from errata.cli.session import Session, default_memory, shared
+from errata.cli.session import Session, shared
 from errata.errors import ErrataError
+from errata.settings import default_memory
 
 PARTS = ("mini", "dual", "pair")
 LIBRARIES = (

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from errata.errors import ConfigError, EditError, UnsupportedEdit
+from errata.settings import default_memory
 
 if TYPE_CHECKING:
     from errata.edit import Edit, Revision
@@ -164,13 +165,6 @@ def quiet() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     for name in ("onnxruntime.quantization", "onnxruntime.quantization.matmul_nbits_quantizer"):
         logging.getLogger(name).setLevel(logging.ERROR)
-
-
-def default_memory() -> Path:
-    """`errata.db` in the user's data folder."""
-    from platformdirs import user_data_dir
-
-    return Path(user_data_dir("errata")) / "errata.db"
 
 
 def parse_moment(text: str, what: str) -> datetime:

@@ -44,6 +44,7 @@ from errata.service.settings import Settings
 from errata.service.shapes import Api, error_body
 from errata.service.telemetry import Metrics
 from errata.service.upstream import Sent, Upstream
+from errata.settings import default_memory
 
 log = logging.getLogger(__name__)
 STATUS: tuple[tuple[type[ErrataError], int, str], ...] = (
@@ -158,13 +159,6 @@ def ledger_path(memory: str) -> str:
     if memory == ":memory:" or "://" in memory:
         return ":memory:" if memory == ":memory:" else str(default_memory().with_suffix(".service.db"))
     return str(Path(memory).with_suffix(".service.db"))
-
-
-def default_memory() -> Path:
-    """`errata.db` in the user's data folder."""
-    from platformdirs import user_data_dir
-
-    return Path(user_data_dir("errata")) / "errata.db"
 
 
 def _relayed(app: FastAPI, answering: Answering, upstream: Upstream | None) -> None:

@@ -287,7 +287,9 @@ class Desk:
             ConflictError: it was settled before.
         """
         self.access.needs(caller, "approver")
-        self.access.needs(caller, "approver", self.approvals.get(number).space)
+        waits = self.approvals.get(number)
+        for space in {waits.space, *(one["space"] or waits.space for one in waits.asked["edits"])}:
+            self.access.needs(caller, "approver", space)  # a batch may reach beyond its own space
         with self.lock:
             waiting = self.approvals.settle(number, caller, verdict)
             if verdict == "rejected":

@@ -72,7 +72,13 @@ class Keys:
         self._ledger = ledger
 
     def make(
-        self, name: str, role: str, spaces: Sequence[str] = EVERYWHERE, *, expires: datetime | None = None
+        self,
+        name: str,
+        role: str,
+        spaces: Sequence[str] = EVERYWHERE,
+        *,
+        expires: datetime | None = None,
+        by: str = "command line",
     ) -> tuple[Key, str]:
         """A new key and its secret, which is told this once.
 
@@ -96,6 +102,7 @@ class Keys:
                 "INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
                 (id, name, role, json.dumps(list(spaces)), digest_of(secret), now(), ends),
             )
+        self._ledger.note("key", by, "", {"key": id, "name": name, "role": role})
         return self.get(id), f"{MARK}{id}_{secret}"
 
     def get(self, id: str) -> Key:
@@ -117,15 +124,16 @@ class Keys:
             for id, name, role, spaces, *rest in self._ledger.rows(sql)
         ]
 
-    def revoke(self, id: str) -> Key:
+    def revoke(self, id: str, *, by: str = "command line") -> Key:
         """Take a key's rights away at once, for good.
 
         Raises:
             EditError: there is no such key.
         """
-        self.get(id)
+        name = self.get(id).name
         with self._ledger.writing() as db:
             db.execute("UPDATE keys SET revoked = ? WHERE id = ? AND revoked IS NULL", (now(), id))
+        self._ledger.note("revoke", by, "", {"key": id, "name": name})
         return self.get(id)
 
     def caller(self, secret: str) -> Caller | None:

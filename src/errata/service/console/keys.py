@@ -22,17 +22,19 @@ def make(visit: Visit) -> Response:
     visit.needs("admin", "*")
     spaces = [part.strip() for part in visit.asked("spaces").split(",") if part.strip()]
     key, secret = visit.console.keys.make(
-        visit.asked("name"), visit.asked("role"), spaces or EVERYWHERE, expires=_end(visit.asked("expires"))
+        visit.asked("name"),
+        visit.asked("role"),
+        spaces or EVERYWHERE,
+        expires=_end(visit.asked("expires")),
+        by=visit.caller.name,
     )
-    visit.desk.ledger.note("key", visit.caller.name, "", {"key": key.id, "name": key.name, "role": key.role})
     return _page(visit, made=key.name, secret=secret)
 
 
 def revoke(visit: Visit) -> Response:
     """Take a key's rights away; its sessions are over too."""
     visit.needs("admin", "*")
-    key = visit.console.keys.revoke(visit.request.path_params["id"])
-    visit.desk.ledger.note("revoke", visit.caller.name, "", {"key": key.id, "name": key.name})
+    visit.console.keys.revoke(visit.request.path_params["id"], by=visit.caller.name)
     return visit.go("/keys", said="revoked")
 
 
