@@ -7,6 +7,7 @@ would with ONNX Runtime's own dynamic quantisation, whose scale is the whole bat
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,29 +17,43 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from onnx import NodeProto, TensorProto
 
-WEIGHT, INPUT = 63, 127
-"""Largest weight and largest activation, in steps. Processors without a dot product of bytes add two products in 16
-bits; weights of 7 bits never overflow there, and decisions are as near to float32's as with 8."""
+FULL, REDUCED = 127, 63
+"""Steps of the largest weight. Processors without a dot product of bytes add two products in 16 bits, which weights of
+8 bits may overflow (ONNX Runtime's `reduce_range`)."""
+INPUT = 127
+"""Steps of a row's largest activation."""
 TINY = float(np.finfo(np.float32).tiny)
 ZERO = 128
 """What stands for 0 among the activations, which are unsigned."""
 FLOAT = 1
 """float32 among ONNX's types."""
+PROCESSOR = Path("/proc/cpuinfo")
 
 
-def quantise(source: Path, path: Path) -> None:
+@functools.cache
+def largest_weight() -> int:
+    """`FULL` where the processor says that it has a dot product of bytes, else `REDUCED`."""
+    try:
+        told = PROCESSOR.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return REDUCED
+    return FULL if any(word in told for word in ("vnni", "asimddp")) else REDUCED
+
+
+def quantise(source: Path, path: Path, *, largest: int) -> None:
     """Write the network of one ONNX file to another with every product of constant weights made of bytes.
 
     Args:
         source: an ONNX file in float32.
         path: where the other one is written.
+        largest: steps of the largest weight, see `largest_weight`.
     """
     import onnx
 
     model = onnx.load(str(source))
     graph = model.graph
     weights = {one.name: one for one in graph.initializer}
-    made = _Made()
+    made = _Made(largest)
     for node in graph.node:
         held = weights.get(node.input[1]) if node.op_type == "MatMul" else None
         if held is None or len(held.dims) != 2:
@@ -56,7 +71,8 @@ def quantise(source: Path, path: Path) -> None:
 class _Made:
     """The nodes and constants of the new graph."""
 
-    def __init__(self) -> None:
+    def __init__(self, largest: int) -> None:
+        self.largest = largest
         self.nodes: list[NodeProto] = []
         self.constants: dict[str, TensorProto] = {}
         self._rows: dict[str, tuple[str, str]] = {}
@@ -65,7 +81,7 @@ class _Made:
         """Make a product of bytes: (x / row scale) @ (weights / column scale), times both scales."""
         rows, scale = self._row(node.input[0])
         name = node.output[0]
-        columns = np.maximum(np.abs(weights).max(0), TINY) / WEIGHT
+        columns = np.maximum(np.abs(weights).max(0), TINY) / self.largest
         whole = np.rint(weights / columns).astype(np.int8)
         self._node(
             "MatMulInteger", rows, self._held(f"{name}_bytes", whole), self._byte("zero", ZERO), out=f"{name}_sum"

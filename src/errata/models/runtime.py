@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errata.errors import ConfigError, MissingExtra, ModelError
-from errata.models.int8 import quantise
+from errata.models.int8 import largest_weight, quantise
 from errata.models.network import NetworkConfig, fingerprint, load_network
 from errata.models.text import Tokens
 
@@ -121,7 +121,8 @@ _exporting = threading.Lock()
 
 def onnx_file(folder: Path, *, int8: bool) -> Path:
     """The ONNX file of a saved network, made now if it is not in the cache."""
-    name = fingerprint(folder, precision="int8-rows" if int8 else "fp32")
+    largest = largest_weight()
+    name = fingerprint(folder, precision=f"int8-{largest}" if int8 else "fp32")
     path = cache_folder() / f"{name}.onnx"
     with _exporting:
         if path.exists():
@@ -131,7 +132,7 @@ def onnx_file(folder: Path, *, int8: bool) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
             if int8:
-                quantise(onnx_file_unlocked(folder), temporary)
+                quantise(onnx_file_unlocked(folder), temporary, largest=largest)
             else:
                 _export(folder, temporary)
             temporary.replace(path)

@@ -37,6 +37,7 @@ from errata.service.console.app import make_console
 from errata.service.console.sessions import Sessions
 from errata.service.console.visit import Console
 from errata.service.deciding import Batches
+from errata.service.desk import Desk
 from errata.service.keys import Keys
 from errata.service.ledger import Ledger
 from errata.service.records import Records
@@ -119,7 +120,7 @@ def make_service(
     batches = Batches(lambda texts, space: editor.decide(texts, space=space))
     metrics = Metrics(editor, records)
     answering = Answering(settings, editor, batches, access, records, metrics, upstream)
-    desk = edits.Desk(editor, access, book, Approvals(book, wanted=settings.access.approval))
+    desk = Desk(editor, access, book, Approvals(book, wanted=settings.access.approval))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

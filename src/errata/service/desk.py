@@ -1,0 +1,248 @@
+"""Where edits are changed over HTTP: who may, once only, on the revision that was seen, and into the audit.
+
+Writers that must not overwrite one another send the revision they have seen as `If-Match`; a request that may be sent
+twice carries an `Idempotency-Key`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from fastapi import Request
+from fastapi.responses import JSONResponse, Response
+
+from errata.edit import MAX_NAME, Edit, Revision, Terms
+from errata.editors.documents import revision_document
+from errata.editors.explain import Explanation
+from errata.editors.serac import Serac
+from errata.errors import AccessError, ConflictError, EditError, ModelError
+from errata.service.access import Access
+from errata.service.approvals import Approvals, Waiting
+from errata.service.keys import Caller
+from errata.service.ledger import Ledger, now
+from errata.service.sent import NewEdit
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """An input answered side by side.
+
+    Args:
+        explanation: which edit answers, or why none does.
+        base: the base model's own answer; None where it failed.
+        answer: what is answered; None where that failed.
+        error: what failed.
+    """
+
+    explanation: Explanation
+    base: str | None
+    answer: str | None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the routes share.
+
+    Args:
+        editor: memory, scope and counterfactual model.
+        access: the gate.
+        ledger: the audit and remembered answers.
+        approvals: changes that wait for a second person, where that is asked for.
+        lock: held from the look at the revision to the change.
+    """
+
+    editor: Serac
+    access: Access
+    ledger: Ledger
+    approvals: Approvals
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def reader(self, request: Request, space: str = "") -> tuple[Caller, str]:
+        """Who reads, and of which space."""
+        caller, _ = self.access.caller(request)
+        where = space or self.access.space(request, caller)
+        self.access.needs(caller, "reader", where)
+        return caller, where
+
+    def writer(self, request: Request, space: str = "") -> tuple[Caller, str]:
+        """Who changes, and in which space."""
+        caller, _ = self.access.caller(request)
+        where = space or self.access.space(request, caller)
+        self.access.needs(caller, "editor", where)
+        return caller, where
+
+    def of(self, caller: Caller, id: str) -> Revision:
+        """The newest revision of an edit that the caller may see.
+
+        Raises:
+            AccessError: there is none in a space of the caller's.
+        """
+        try:
+            revision = self.editor.memory.get(id)
+            if caller.reaches(revision.edit.space):
+                return revision
+        except EditError as error:
+            raise AccessError(str(error), status=404, code="not_found") from error
+        raise AccessError(f"no edit has the id {id!r}", status=404, code="not_found")
+
+    def tagged(self, document: Mapping[str, Any] | list[Any], status: int = 200) -> JSONResponse:
+        """An answer with the memory's revision as its ETag."""
+        return JSONResponse(document, status_code=status, headers={"etag": f'"{self.editor.memory.revision}"'})
+
+    def fresh(self, request: Request) -> None:
+        """Refuse a change that was thought out on an older revision (`If-Match`).
+
+        Raises:
+            AccessError: somebody changed something since.
+        """
+        seen = request.headers.get("if-match", "").strip()
+        if seen and seen != "*" and seen.strip('W/"') != str(self.editor.memory.revision):
+            raise AccessError(
+                f"the memory is at revision {self.editor.memory.revision} by now, not {seen}; look again",
+                status=412,
+                code="precondition_failed",
+            )
+
+    def once(self, request: Request, caller: Caller, asked: object, work: Callable[[], JSONResponse]) -> Response:
+        """Do a change once, however often it is sent with the same `Idempotency-Key`.
+
+        Raises:
+            ConflictError: the key was used for another request.
+        """
+        key = request.headers.get("idempotency-key", "").strip()
+        if len(key) > MAX_NAME:
+            raise EditError(f"an Idempotency-Key has at most {MAX_NAME} characters")
+        with self.lock:
+            if not key:
+                self.fresh(request)
+                return work()
+            told = f"{request.method} {request.url.path} {json.dumps(asked, sort_keys=True)}"
+            digest = hashlib.sha256(told.encode()).hexdigest()
+            who = caller.key or caller.name
+            found = self.ledger.rows(
+                "SELECT digest, status, body FROM idempotent WHERE who = ? AND key = ?", (who, key)
+            )
+            if found:
+                before, status, body = found[0]
+                if before != digest:
+                    raise ConflictError("this Idempotency-Key was used for another request")
+                return JSONResponse(json.loads(body), status_code=status, headers={"idempotent-replayed": "true"})
+            self.fresh(request)
+            answer = work()
+            with self.ledger.writing() as db:
+                values = (who, key, digest, answer.status_code, bytes(answer.body).decode(), now())
+                db.execute("INSERT OR IGNORE INTO idempotent VALUES (?, ?, ?, ?, ?, ?)", values)
+            return answer
+
+    def wished(self, caller: Caller, space: str, kind: str, asked: Mapping[str, Any]) -> Waiting | list[dict[str, Any]]:
+        """Make a change that puts an edit in force, or let it wait for a second person.
+
+        Args:
+            caller: who asks.
+            space: whose edits.
+            kind: "add", "replace" or "enable".
+            asked: the edits as they were sent, and the id of the one that is changed.
+        """
+        edits, _ = self._read(kind, asked, space, caller.name)
+        for edit in edits:
+            self.editor.counterfactual.check(edit)
+        if self.approvals.wanted:
+            return self.approvals.ask(caller, space, kind, asked)
+        return self.made(caller, space, kind, asked)
+
+    def answered(
+        self, caller: Caller, space: str, kind: str, asked: Mapping[str, Any], *, many: bool = False
+    ) -> JSONResponse:
+        """`wished`, and what became of it as JSON; `many` asks for a list."""
+        done = self.wished(caller, space, kind, asked)
+        if isinstance(done, Waiting):
+            return JSONResponse(done.document, status_code=202)
+        told = {"data": done, "revision": self.editor.memory.revision} if many else done[0]
+        return self.tagged(told, 201 if kind == "add" else 200)
+
+    def made(
+        self, caller: Caller, space: str, kind: str, asked: Mapping[str, Any], author: str = ""
+    ) -> list[dict[str, Any]]:
+        """Make a change; see `wished`.
+
+        Args:
+            caller: who makes it go live.
+            space: whose edits.
+            kind: "add", "replace" or "enable".
+            asked: as it was sent.
+            author: who asked for it, where that was another.
+        """
+        edits, terms = self._read(kind, asked, space, author or caller.name)
+        if kind == "add":
+            revisions = self.editor.add(*edits, terms=terms)
+        elif kind == "replace":
+            revisions = [self.editor.replace(edits[0], terms=terms[0])]
+        else:
+            revisions = self.editor.memory.enable([asked["id"]], terms=Terms(author=author or caller.name))
+        return self.audited(kind, caller, space, revisions)
+
+    def withdrawn(self, caller: Caller, known: Revision, what: Literal["retract", "disable"]) -> dict[str, Any]:
+        """Take an edit out of force; that needs no second person."""
+        memory, ids, terms = self.editor.memory, [known.edit.id], Terms(author=caller.name)
+        revisions = memory.retract(ids, terms=terms) if what == "retract" else memory.enable(ids, on=False, terms=terms)
+        return self.audited(what, caller, known.edit.space, revisions)[0]
+
+    def undone(self, caller: Caller, space: str, revisions: int) -> list[dict[str, Any]]:
+        """Take back the newest revisions, whosever they are.
+
+        Raises:
+            AccessError: the key is not for all spaces, or, with approval, its role is below approver.
+        """
+        # where a second person is asked for, undo may put an edit in force again
+        self.access.needs(caller, "approver" if self.approvals.wanted else "editor", "*")
+        memory: Any = self.editor.memory
+        return self.audited("undo", caller, space, memory.undo(revisions))
+
+    def settled(
+        self, caller: Caller, number: int, verdict: Literal["approved", "rejected"]
+    ) -> tuple[Waiting, list[dict[str, Any]]]:
+        """Approve a waiting change, which is then made, or reject it.
+
+        Raises:
+            AccessError: the caller is no approver of its space, or asked for it.
+            ConflictError: it was settled before.
+        """
+        self.access.needs(caller, "approver")
+        waits = self.approvals.get(number)
+        for space in {waits.space, *(one["space"] or waits.space for one in waits.asked["edits"])}:
+            self.access.needs(caller, "approver", space)  # a batch may reach beyond its own space
+        with self.lock:
+            waiting = self.approvals.settle(number, caller, verdict)
+            if verdict == "rejected":
+                return waiting, []
+            try:
+                return waiting, self.made(caller, waiting.space, waiting.kind, waiting.asked, waiting.author)
+            except Exception:
+                self.approvals.reopen(number)
+                raise
+
+    def compared(self, text: str, space: str) -> Compared:
+        """An input answered by the base and under the edits, and why."""
+        explanation = self.editor.explain(text, space=space)
+        try:
+            base = self.editor.model.generate([text])[0]
+            return Compared(explanation, base, self.editor.generate([text], space=space)[0].text)
+        except ModelError as error:
+            return Compared(explanation, None, None, str(error))
+
+    def _read(self, kind: str, asked: Mapping[str, Any], space: str, author: str) -> tuple[list[Edit], list[Terms]]:
+        sent = [NewEdit.model_validate(one) for one in asked["edits"]]
+        id = asked["id"] if kind == "replace" else ""
+        return [one.edit(space, id) for one in sent], [one.terms(author) for one in sent]
+
+    def audited(self, what: str, caller: Caller, space: str, revisions: list[Revision]) -> list[dict[str, Any]]:
+        """The documents of a change, which goes into the audit."""
+        told = [{"id": one.edit.id, "revision": one.number, "kind": one.kind} for one in revisions]
+        self.ledger.note(what, caller.name, space, {"edits": told})
+        return [revision_document(one) for one in revisions]
