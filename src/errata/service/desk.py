@@ -7,10 +7,11 @@ twice carries an `Idempotency-Key`.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from fastapi import Request
@@ -21,6 +22,7 @@ from errata.editors.documents import revision_document
 from errata.editors.explain import Explanation
 from errata.editors.serac import Serac
 from errata.errors import AccessError, ConflictError, EditError, ModelError
+from errata.memory.records import Bad, Record, read_jsonl
 from errata.service.access import Access
 from errata.service.approvals import Approvals, Waiting
 from errata.service.keys import Caller
@@ -187,6 +189,37 @@ class Desk:
             revisions = self.editor.memory.enable([asked["id"]], terms=Terms(author=author or caller.name))
         return self.audited(kind, caller, space, revisions)
 
+    def imported(self, caller: Caller, space: str, lines: bytes) -> dict[str, Any]:
+        """Add the edits of JSON lines, all or none; those that are there already stay on their own terms.
+
+        Args:
+            caller: who sends them, and so their author, whatever a line says.
+            space: of lines that name none.
+            lines: as `/export` gives them.
+
+        Raises:
+            EditError: a line is bad, or its id is taken by another text; nothing was added.
+            AccessError: a line's space is not the caller's, or changes wait for a second person.
+        """
+        if self.approvals.wanted:
+            raise AccessError("changes wait for a second person; send the edits to /v1/edits/batch", status=403)
+        sent: dict[str, Record] = {}
+        for one in read_jsonl(io.BytesIO(lines), Terms(), space):
+            if isinstance(one, Bad):
+                raise EditError(f"line {one.line}: {one.message}; nothing was added")
+            self.access.needs(caller, "editor", one.edit.space)
+            if not _same(sent.setdefault(one.edit.id, one).edit, one.edit):
+                raise EditError(f"line {one.line}: the id {one.edit.id!r} is taken by another line; nothing was added")
+        held = {id: one.edit for id, one in self.editor.memory.find(sent).items() if one.live}
+        for id, one in sent.items():
+            if id in held and not _same(held[id], one.edit):
+                raise EditError(f"line {one.line}: the id {id!r} is taken by another text; nothing was added")
+        new = [one for id, one in sent.items() if id not in held]
+        terms = [replace(one.terms or Terms(), author=caller.name) for one in new]
+        made = self.editor.add(*(one.edit for one in new), terms=terms) if new else []
+        self.audited("import", caller, space, made)
+        return {"added": len(made), "unchanged": len(sent) - len(made)}
+
     def withdrawn(self, caller: Caller, known: Revision, what: Literal["retract", "disable"]) -> dict[str, Any]:
         """Take an edit out of force; that needs no second person."""
         memory, ids, terms = self.editor.memory, [known.edit.id], Terms(author=caller.name)
@@ -246,3 +279,8 @@ class Desk:
         told = [{"id": one.edit.id, "revision": one.number, "kind": one.kind} for one in revisions]
         self.ledger.note(what, caller.name, space, {"edits": told})
         return [revision_document(one) for one in revisions]
+
+
+def _same(one: Edit, other: Edit) -> bool:
+    """Whether two edits of one id say the same."""
+    return (one.prompt, one.target, one.space) == (other.prompt, other.target, other.space)

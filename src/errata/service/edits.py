@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
 
 from errata.edit import MAX_NAME, Revision
 from errata.editors.documents import (
@@ -91,6 +93,18 @@ def router(desk: Desk) -> APIRouter:
                 desk.access.needs(caller, "editor", one.space)
         asked = sent.model_dump(mode="json")
         return desk.once(request, caller, asked, lambda: desk.answered(caller, space, "add", asked, many=True))
+
+    @routes.post("/import", summary="Add the edits of an export")
+    async def load(request: Request, space: Space = "") -> Response:
+        """Lines of JSON as `/export` gives them; all of them, or none. What is there already stays as it is."""
+        caller, where = desk.writer(request, space)
+        lines = await desk.access.body(request)
+        asked = hashlib.sha256(lines).hexdigest()
+
+        def work() -> JSONResponse:
+            return desk.tagged(desk.imported(caller, where, lines))
+
+        return await run_in_threadpool(desk.once, request, caller, asked, work)
 
     @routes.post("/check", summary="Look at an edit before it is stored")
     def check(request: Request, sent: NewEdit) -> Response:
