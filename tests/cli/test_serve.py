@@ -37,3 +37,17 @@ def test_a_link_signs_in_on_a_loopback_address_only(host: str, monkeypatch: pyte
         assert found[1] is None and made[0].ledger.rows("SELECT * FROM links") == []
     else:
         assert made[0].sessions.follow(found[1]) is not None
+
+
+def test_the_memory_is_the_one_that_the_other_verbs_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted: list[str] = []
+
+    def stop(settings: Any) -> Service:
+        wanted.append(settings.sheet.memory)
+        raise SystemExit(0)
+
+    monkeypatch.setattr(app, "make_service", stop)
+    monkeypatch.setenv("ERRATA_MEMORY", "/from/the/environment.db")
+    for options in ([], ["--memory", "/from/the/option.db"]):
+        CliRunner().invoke(main, ["serve", "--port", "0", *options])
+    assert wanted == ["/from/the/environment.db", "/from/the/option.db"]

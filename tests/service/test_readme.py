@@ -48,10 +48,10 @@ def served(environment: dict[str, str], tmp_path: Path) -> Iterator[tuple[str, s
         said = ""
         for line in process.stdout:
             said += line
-            if "no key yet" in line:
+            if "no key yet" in line:  # the last line, where the memory is new
                 break
         found = re.search(r"serves http://(\S+)/v1", said)
-        assert found, said
+        assert found and str(tmp_path) in said, said
         yield found[1], said
         process.terminate()
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from errata.errors import ConfigError, MissingExtra, ModelError
 from errata.models.int8 import largest_weight, quantise
+from errata.models.native import onnxruntime_module
 from errata.models.network import NetworkConfig, fingerprint, load_network
 from errata.models.text import Tokens
 
@@ -87,7 +88,7 @@ class OnnxRuntime:
 
     def __init__(self, folder: Path, *, int8: bool = True, threads: int = 0) -> None:
         try:
-            import onnxruntime
+            onnxruntime = onnxruntime_module()
         except ImportError as error:
             raise MissingExtra("onnxruntime", "onnx") from error
         path = onnx_file(folder, int8=int8)
