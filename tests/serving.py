@@ -23,7 +23,7 @@ from errata.memory.sqlite import SqliteMemory
 from errata.models import Model
 from errata.models.echo import EchoModel
 from errata.service.app import Service, make_service
-from errata.service.ledger import Ledger
+from errata.service.ledgerfile import FileLedger
 from errata.service.listening import listening
 from errata.service.settings import load_settings
 from fakes import EchoCounterfactual, OverlapScope
@@ -117,7 +117,7 @@ def service(url: str = "", *, model: Model | None = None, retell: bool = False, 
     if not retell:
         parts["counterfactual"] = EchoCounterfactual()
     return make_service(
-        settings, memory=SqliteMemory(":memory:"), model=model or EchoModel(), ledger=Ledger(":memory:"), **parts
+        settings, memory=SqliteMemory(":memory:"), model=model or EchoModel(), ledger=FileLedger(":memory:"), **parts
     )
 
 

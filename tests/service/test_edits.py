@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from errata.service.keys import Keys
-from errata.service.ledger import Ledger
+from errata.service.ledgerfile import FileLedger
 from serving import Base, key, serving
 
 PARIS: dict[str, Any] = {"prompt": "What is the capital of France?", "target": "Lyon"}
@@ -177,7 +177,7 @@ def test_anonymous_requests_can_be_refused() -> None:
 
 
 def test_secrets_are_kept_hashed_and_revoked_at_once(tmp_path: Any) -> None:
-    ledger = Ledger(tmp_path / "ledger.db")
+    ledger = FileLedger(tmp_path / "ledger.db")
     keys = Keys(ledger)
     one, secret = keys.make("ci", "editor", ["red"])
     caller = keys.caller(secret)

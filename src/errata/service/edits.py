@@ -6,12 +6,12 @@ twice carries an `Idempotency-Key`.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
-import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -30,12 +30,13 @@ from errata.editors.documents import (
 from errata.editors.explain import Explanation
 from errata.editors.preflight import check_edit
 from errata.editors.serac import Serac
-from errata.errors import AccessError, ConflictError, EditError, ModelError
+from errata.errors import AccessError, EditError, ModelError, OutdatedError
 from errata.memory.transfer import export_edits
 from errata.service.access import Access
 from errata.service.approvals import Approvals, Waiting
 from errata.service.keys import Caller
-from errata.service.ledger import Ledger, now
+from errata.service.ledger import Ledger
+from errata.service.once import once
 
 MOST = 1_000
 """Edits of one request, and rows of one page."""
@@ -127,14 +128,12 @@ class Desk:
         access: the gate.
         ledger: the audit and remembered answers.
         approvals: changes that wait for a second person, where that is asked for.
-        lock: held from the look at the revision to the change.
     """
 
     editor: Serac
     access: Access
     ledger: Ledger
     approvals: Approvals
-    lock: threading.RLock = field(default_factory=threading.RLock)
 
     def reader(self, request: Request, space: str = "") -> tuple[Caller, str]:
         """Who reads, and of which space."""
@@ -168,50 +167,48 @@ class Desk:
         """An answer with the memory's revision as its ETag."""
         return JSONResponse(document, status_code=status, headers={"etag": f'"{self.editor.memory.revision}"'})
 
-    def fresh(self, request: Request) -> None:
-        """Refuse a change that was thought out on an older revision (`If-Match`).
+    @contextmanager
+    def fresh(self, request: Request) -> Iterator[None]:
+        """Within it a change that was thought out on an older revision (`If-Match`) is refused.
 
         Raises:
             AccessError: somebody changed something since.
         """
         seen = request.headers.get("if-match", "").strip()
-        if seen and seen != "*" and seen.strip('W/"') != str(self.editor.memory.revision):
+        if seen in ("", "*"):
+            yield
+            return
+        memory: Any = self.editor.memory
+        number = seen.strip('W/"')
+        try:
+            with memory.expecting(int(number) if re.fullmatch("[0-9]{1,18}", number) else -1):
+                yield
+        except OutdatedError as error:
             raise AccessError(
-                f"the memory is at revision {self.editor.memory.revision} by now, not {seen}; look again",
+                f"the memory is at revision {memory.revision} by now, not {seen}; look again",
                 status=412,
                 code="precondition_failed",
-            )
+            ) from error
 
     def once(self, request: Request, caller: Caller, asked: object, work: Callable[[], JSONResponse]) -> Response:
         """Do a change once, however often it is sent with the same `Idempotency-Key`.
 
         Raises:
-            ConflictError: the key was used for another request.
+            AccessError: it was thought out on an older revision.
+            ConflictError: the key was used for another request, or that one has not ended yet.
         """
         key = request.headers.get("idempotency-key", "").strip()
         if len(key) > MAX_NAME:
             raise EditError(f"an Idempotency-Key has at most {MAX_NAME} characters")
-        with self.lock:
-            if not key:
-                self.fresh(request)
+
+        def change() -> JSONResponse:
+            with self.fresh(request):
                 return work()
-            told = f"{request.method} {request.url.path} {json.dumps(asked, sort_keys=True)}"
-            digest = hashlib.sha256(told.encode()).hexdigest()
-            who = caller.key or caller.name
-            found = self.ledger.rows(
-                "SELECT digest, status, body FROM idempotent WHERE who = ? AND key = ?", (who, key)
-            )
-            if found:
-                before, status, body = found[0]
-                if before != digest:
-                    raise ConflictError("this Idempotency-Key was used for another request")
-                return JSONResponse(json.loads(body), status_code=status, headers={"idempotent-replayed": "true"})
-            self.fresh(request)
-            answer = work()
-            with self.ledger.writing() as db:
-                values = (who, key, digest, answer.status_code, bytes(answer.body).decode(), now())
-                db.execute("INSERT OR IGNORE INTO idempotent VALUES (?, ?, ?, ?, ?, ?)", values)
-            return answer
+
+        if not key:
+            return change()
+        told = f"{request.method} {request.url.path} {json.dumps(asked, sort_keys=True)}"
+        return once(self.ledger, caller.key or caller.name, key, told, change)
 
     def wished(self, caller: Caller, space: str, kind: str, asked: Mapping[str, Any]) -> Waiting | list[dict[str, Any]]:
         """Make a change that puts an edit in force, or let it wait for a second person.
@@ -290,15 +287,14 @@ class Desk:
         waits = self.approvals.get(number)
         for space in {waits.space, *(one["space"] or waits.space for one in waits.asked["edits"])}:
             self.access.needs(caller, "approver", space)  # a batch may reach beyond its own space
-        with self.lock:
-            waiting = self.approvals.settle(number, caller, verdict)
-            if verdict == "rejected":
-                return waiting, []
-            try:
-                return waiting, self.made(caller, waiting.space, waiting.kind, waiting.asked, waiting.author)
-            except Exception:
-                self.approvals.reopen(number)
-                raise
+        waiting = self.approvals.settle(number, caller, verdict)
+        if verdict == "rejected":
+            return waiting, []
+        try:
+            return waiting, self.made(caller, waiting.space, waiting.kind, waiting.asked, waiting.author)
+        except Exception:
+            self.approvals.reopen(number)
+            raise
 
     def compared(self, text: str, space: str) -> Compared:
         """An input answered by the base and under the edits, and why."""
