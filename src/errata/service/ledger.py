@@ -72,6 +72,10 @@ class Ledger(ABC):
     def close(self) -> None:
         """Close the ledger; closing twice does no harm."""
 
+    @abstractmethod
+    def renumber(self, db: Connection) -> None:
+        """Let new rows be numbered above those that were written with numbers of their own, in this transaction."""
+
     def note(self, what: str, who: str, space: str, told: Mapping[str, object]) -> None:
         """One line of the audit.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from errata.errors import StoreError
+from errata.memory.database import Connection
 from errata.service.ledger import MIGRATIONS, Ledger, now, statements
 
 
@@ -89,6 +90,9 @@ class FileLedger(Ledger):
                     raise
             except sqlite3.Error as error:
                 raise StoreError(f"the service's ledger cannot be written: {error}") from error
+
+    def renumber(self, db: Connection) -> None:
+        """See Ledger; SQLite looks for itself."""
 
     def close(self) -> None:
         """See Ledger."""

@@ -87,6 +87,11 @@ class PostgresLedger(Ledger):
         """See Ledger."""
         return self._connections.writing()
 
+    def renumber(self, db: Connection) -> None:
+        """See Ledger."""
+        for table in ("waiting", "audit"):
+            db.execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}")
+
     def close(self) -> None:
         """See Ledger."""
         self._connections.close()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from errata.memory import Memory
+from errata.memory import Memory, pgsteps
 from errata.memory.pgdatabase import PostgresDatabase
 from errata.memory.pgsession import Address
 from errata.memory.sqlite import placed
+from errata.memory.store import SqlMemory
 from errata.service.ledger import Ledger
 from errata.service.ledgerfile import FileLedger
-from errata.service.ledgerpg import PostgresLedger
+from errata.service.ledgerpg import STEPS, TABLE, PostgresLedger
 
 
 def open_ledger(memory: str | Path) -> Ledger:
@@ -35,6 +36,21 @@ def ledger_of(memory: Memory) -> Ledger:
     if isinstance(database, PostgresDatabase):
         return PostgresLedger(database.address)
     return FileLedger(_beside(str(getattr(memory, "name", ":memory:"))))
+
+
+def kept_ledger(memory: SqlMemory) -> Ledger | None:
+    """The ledger of an open memory, to be read only; None where there is none, for it was never served.
+
+    Raises:
+        StoreError: it cannot be opened, or must first be upgraded.
+    """
+    database = memory.db
+    if isinstance(database, PostgresDatabase):
+        with database.reading() as connection:
+            made = pgsteps.recorded(connection, database.schema, TABLE, STEPS)
+        return PostgresLedger(database.address, read_only=True) if made else None
+    file = _beside(memory.name)
+    return FileLedger(file, read_only=True) if Path(file).is_file() else None
 
 
 def _beside(memory: str) -> str:
