@@ -166,6 +166,25 @@ def test_of_two_changes_thought_out_on_the_same_revision_one_is_made(
     assert anyhow.status_code == 409 and "retracted" in anyhow.json()["error"]["message"]
 
 
+def test_an_answer_is_tagged_with_what_was_seen(machines: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = machines()
+    boss = key(one.made)
+    real = one.made.ledger.note
+
+    def note(what: str, *told: Any) -> None:
+        real(what, *told)
+        if what == "add":  # the other machine makes a change before the answer is sent
+            two.client.delete(f"/v1/edits/{told[-1]['edits'][0]['id']}", headers=boss).raise_for_status()
+
+    monkeypatch.setattr(one.made.ledger, "note", note)
+    added = one.client.post("/v1/edits", json=PARIS, headers=boss)
+    assert (added.headers["etag"], added.json()["revision"]) == ('"1"', 1)
+    stale = {**boss, "if-match": added.headers["etag"]}
+    assert one.client.post("/v1/edits", json=ROME, headers=stale).status_code == 412
+    read = one.client.get(f"/v1/edits/{added.json()['id']}", headers=boss)
+    assert (read.headers["etag"], read.json()["kind"]) == ('"2"', "retract")
+
+
 def test_a_page_that_grew_old_while_it_was_sent_changes_nothing(
     machines: Machines, monkeypatch: pytest.MonkeyPatch
 ) -> None:

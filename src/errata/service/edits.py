@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -163,9 +163,19 @@ class Desk:
             raise AccessError(str(error), status=404, code="not_found") from error
         raise AccessError(f"no edit has the id {id!r}", status=404, code="not_found")
 
-    def tagged(self, document: Mapping[str, Any] | list[Any], status: int = 200) -> JSONResponse:
-        """An answer with the memory's revision as its ETag."""
-        return JSONResponse(document, status_code=status, headers={"etag": f'"{self.editor.memory.revision}"'})
+    def tagged(
+        self, document: Mapping[str, Any] | list[Any], status: int = 200, revision: int | None = None
+    ) -> JSONResponse:
+        """An answer with the memory's revision as its ETag.
+
+        Args:
+            document: the answer.
+            status: of HTTP.
+            revision: a change's own, or what it was before the memory was read; later changes were not seen. None is
+                now.
+        """
+        seen = self.editor.memory.revision if revision is None else revision
+        return JSONResponse(document, status_code=status, headers={"etag": f'"{seen}"'})
 
     @contextmanager
     def fresh(self, request: Request) -> Iterator[None]:
@@ -233,8 +243,8 @@ class Desk:
         done = self.wished(caller, space, kind, asked)
         if isinstance(done, Waiting):
             return JSONResponse(done.document, status_code=202)
-        told = {"data": done, "revision": self.editor.memory.revision} if many else done[0]
-        return self.tagged(told, 201 if kind == "add" else 200)
+        told = {"data": done, "revision": newest(done)} if many else done[0]
+        return self.tagged(told, 201 if kind == "add" else 200, newest(done))
 
     def made(
         self, caller: Caller, space: str, kind: str, asked: Mapping[str, Any], author: str = ""
@@ -338,14 +348,14 @@ def router(desk: Desk) -> APIRouter:
         """A page of edits, each as it is now; the next one begins `after` the `next` of this."""
         _, where = desk.reader(request, space)
         source = memory if at is None else memory.checkout(at)
+        now, shown = memory.revision, source.revision
         found = source.list(
             space=where, tag=tag, author=author, text=text, live=live, enabled=enabled, limit=limit + 1, after=after
         )
         more, page = len(found) > limit, found[:limit]
         last = page[-1].number if more else None
-        return desk.tagged(
-            {"data": [revision_document(one) for one in page], "next": last, "revision": source.revision}
-        )
+        document = {"data": [revision_document(one) for one in page], "next": last, "revision": shown}
+        return desk.tagged(document, revision=now)
 
     @routes.get("/diff", summary="What changed")
     def diff(
@@ -416,7 +426,8 @@ def router(desk: Desk) -> APIRouter:
         asked = (sent or Undoing()).model_dump()
 
         def change() -> JSONResponse:
-            return desk.tagged({"data": desk.undone(caller, space, asked["revisions"])})
+            done = desk.undone(caller, space, asked["revisions"])
+            return desk.tagged({"data": done}, revision=newest(done))
 
         return desk.once(request, caller, asked, change)
 
@@ -429,6 +440,7 @@ def router(desk: Desk) -> APIRouter:
     ) -> Response:
         """Every change of a space, oldest first."""
         _, where = desk.reader(request, space)
+        now = memory.revision
         found: list[Revision] = []
         last = None
         for one in memory.history(after=after):
@@ -438,20 +450,22 @@ def router(desk: Desk) -> APIRouter:
                 last = found[-1].number
                 break
             found.append(one)
-        return desk.tagged({"data": [revision_document(one) for one in found], "next": last})
+        return desk.tagged({"data": [revision_document(one) for one in found], "next": last}, revision=now)
 
     @routes.get("/{id}", summary="An edit")
     def get(request: Request, id: Id) -> Response:
         """Its newest revision."""
         caller, _ = desk.reader(request)
-        return desk.tagged(revision_document(desk.of(caller, id)))
+        now = memory.revision
+        return desk.tagged(revision_document(desk.of(caller, id)), revision=now)
 
     @routes.get("/{id}/history", summary="An edit's history")
     def past(request: Request, id: Id) -> Response:
         """All its revisions, oldest first."""
         caller, _ = desk.reader(request)
-        known = desk.of(caller, id)
-        return desk.tagged({"data": [revision_document(one) for one in memory.history(known.edit.id)]})
+        now, known = memory.revision, desk.of(caller, id)
+        found = [revision_document(one) for one in memory.history(known.edit.id)]
+        return desk.tagged({"data": found}, revision=now)
 
     @routes.put("/{id}", summary="Replace an edit's text")
     def replace(request: Request, id: Id, sent: NewEdit) -> Response:
@@ -507,7 +521,7 @@ def approval_router(desk: Desk) -> APIRouter:
         """Needs the role approver, and another key than that which asked."""
         caller, _ = desk.access.caller(request)
         waiting, made = desk.settled(caller, number, "approved")
-        return desk.tagged({**waiting.document, "data": made})
+        return desk.tagged({**waiting.document, "data": made}, revision=newest(made))
 
     @routes.post("/{number}/reject", summary="Refuse a change")
     def reject(request: Request, number: Annotated[int, Path(ge=1, le=2**62)]) -> Response:
@@ -522,4 +536,14 @@ def _withdrawn(desk: Desk, request: Request, id: str, what: Literal["retract", "
     caller, _ = desk.writer(request)
     known = desk.of(caller, id)
     desk.access.needs(caller, "editor", known.edit.space)
-    return desk.once(request, caller, {}, lambda: desk.tagged(desk.withdrawn(caller, known, what)))
+
+    def change() -> JSONResponse:
+        done = desk.withdrawn(caller, known, what)
+        return desk.tagged(done, revision=newest([done]))
+
+    return desk.once(request, caller, {}, change)
+
+
+def newest(done: Sequence[Mapping[str, Any]]) -> int:
+    """The newest revision among a change's documents."""
+    return max(int(one["revision"]) for one in done)
