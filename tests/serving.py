@@ -19,11 +19,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from errata.memory import Memory
 from errata.memory.sqlite import SqliteMemory
 from errata.models import Model
 from errata.models.echo import EchoModel
 from errata.service.app import Service, make_service
-from errata.service.ledger import Ledger
 from errata.service.listening import listening
 from errata.service.settings import load_settings
 from fakes import EchoCounterfactual, OverlapScope
@@ -110,15 +110,20 @@ class Knows(OverlapScope):
         return min(1.0, 1.5 * super().score(text, edit))
 
 
-def service(url: str = "", *, model: Model | None = None, retell: bool = False, **tables: dict[str, Any]) -> Service:
-    """A service over fakes, its memory and ledger in RAM."""
+def service(
+    url: str = "",
+    *,
+    model: Model | None = None,
+    memory: Memory | None = None,
+    retell: bool = False,
+    **tables: dict[str, Any],
+) -> Service:
+    """A service over fakes, its memory and ledger in RAM unless another memory is given."""
     settings = load_settings(upstream={"url": url and f"{url}/v1", **tables.pop("upstream", {})}, **tables)
     parts: dict[str, Any] = {"scope": Knows()}
     if not retell:
         parts["counterfactual"] = EchoCounterfactual()
-    return make_service(
-        settings, memory=SqliteMemory(":memory:"), model=model or EchoModel(), ledger=Ledger(":memory:"), **parts
-    )
+    return make_service(settings, memory=memory or SqliteMemory(":memory:"), model=model or EchoModel(), **parts)
 
 
 @contextmanager

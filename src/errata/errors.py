@@ -3,6 +3,7 @@
     ErrataError
       + EditError (also ValueError)      an edit or an input is empty, over-long, of the wrong type, or its id unknown
         - ConflictError                  the id is taken by another text, or the edit contradicts one in force
+          . OutdatedError                somebody changed the memory since the change was thought out
         - UnsupportedEdit                this counterfactual model cannot answer such an edit
       + StoreError                       the memory's file cannot be read or written
         - EncoderMismatch                the vectors were made by another scope model
@@ -32,6 +33,10 @@ class EditError(ErrataError, ValueError):
 
 class ConflictError(EditError):
     """The change contradicts what the memory already holds."""
+
+
+class OutdatedError(ConflictError):
+    """Somebody else changed the memory, or this edit of it, since the change was thought out."""
 
 
 class UnsupportedEdit(EditError):

@@ -1,8 +1,10 @@
-"""`errata serve` tells where the console is, and signs in who sits at the machine."""
+"""`errata serve` tells where the console is, and signs in who sits at the machine; keys and where they are kept."""
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +12,12 @@ import uvicorn
 from click.testing import CliRunner
 
 from errata.cli import main
+from errata.memory.postgres import PostgresMemory
+from errata.memory.sqlite import SqliteMemory
 from errata.service import app
 from errata.service.app import Service
+from errata.service.keys import Keys
+from errata.service.ledgers import ledger_of
 from serving import service
 
 
@@ -51,3 +57,34 @@ def test_the_memory_is_the_one_that_the_other_verbs_take(monkeypatch: pytest.Mon
     for options in ([], ["--memory", "/from/the/option.db"]):
         CliRunner().invoke(main, ["serve", "--port", "0", *options])
     assert wanted == ["/from/the/environment.db", "/from/the/option.db"]
+
+
+def test_keys_of_a_memory_in_postgresql_are_those_of_every_service_on_it(postgres_url: str) -> None:
+    def said(*arguments: str) -> str:
+        shown = CliRunner().invoke(main, ["key", *arguments, "--memory", postgres_url])
+        assert shown.exit_code == 0, shown.output
+        return shown.stdout
+
+    secret = said("add", "ci", "--role", "editor").strip()
+    with PostgresMemory(postgres_url) as memory:
+        ledger = ledger_of(memory)
+        known = Keys(ledger).caller(secret)
+        assert known is not None and known.name == "ci" and known.key in said("list")
+        said("revoke", known.key)
+        assert Keys(ledger).caller(secret) is None
+        ledger.close()
+
+
+def test_migrate_takes_keys_along(tmp_path: Path) -> None:
+    def said(*arguments: str) -> str:
+        shown = CliRunner().invoke(main, list(arguments))
+        assert shown.exit_code == 0, shown.output
+        return shown.stdout
+
+    old, new = str(tmp_path / "old.db"), str(tmp_path / "new.db")
+    SqliteMemory(old).close()
+    said("key", "add", "ci", "--role", "editor", "--memory", old)
+    assert "1 keys, 0 approvals, 1 lines of the audit" in said("migrate", old, new)
+    assert said("key", "list", "--memory", new) == said("key", "list", "--memory", old)
+    told = json.loads(said("migrate", old, str(tmp_path / "third.db"), "--json"))
+    assert told["ledger"] == {"keys": 1, "approvals": 0, "audit": 1}

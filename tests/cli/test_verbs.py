@@ -353,7 +353,7 @@ def test_migrate_copies_a_memory_and_refuses_one_that_is_not_empty(edited: Cli, 
     edited("retract", "uk-pm")
     target = str(tmp_path / "new.db")
     told = edited.json("migrate", str(edited.memory), target)
-    assert told == {"from": str(edited.memory), "to": target, "revisions": 2, "vectors": 1}
+    assert told == {"from": str(edited.memory), "to": target, "revisions": 2, "vectors": 1, "ledger": None}
     assert edited.lines("history") == edited.lines("history", "--memory", target)
     assert "not empty" in edited("migrate", str(edited.memory), target, code=3).stderr
     edited("migrate", str(tmp_path / "none.db"), target, code=3)

@@ -10,6 +10,7 @@ import os
 import random
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 
 from contract.memory_contract import DIMENSION, MemoryContract, edit, hits, kinds, vector, vectors
 from errata.edit import Terms
-from errata.errors import ConfigError, ConflictError, EditError, EncoderMismatch, StoreError
+from errata.errors import ConfigError, ConflictError, EditError, EncoderMismatch, OutdatedError, StoreError
 
 Again = Callable[..., Any]
 
@@ -104,6 +105,56 @@ class StoreContract(MemoryContract):
         for thread in threads:
             thread.join()
         assert [r.number for r in memories[0].history()] == list(range(1, 31))
+        for memory in memories:
+            memory.close()
+
+    def test_a_change_thought_out_on_an_older_revision_is_refused(self, memory: Any) -> None:
+        memory.add([edit("a"), edit("b")], vectors(2))
+        before = list(memory.history())
+        changes: tuple[Callable[[], object], ...] = (
+            lambda: memory.add([edit("c")], vector(1)),
+            lambda: memory.add([edit("a")], vector(1)),  # there already, so nothing would change
+            lambda: memory.replace(edit("a", "new"), vector(1)),
+            lambda: memory.retract(["a"]),
+            lambda: memory.enable(["a"], on=False),
+            lambda: memory.undo(),
+        )
+        for change in changes:
+            with pytest.raises(OutdatedError, match="at revision 2 by now, not 1"), memory.expecting(1):
+                change()
+            with pytest.raises(OutdatedError, match="'a' is at revision 1"), memory.expecting(2, "a"):
+                change()
+        with pytest.raises(EditError, match="no edit"), memory.expecting(1, "none"):
+            pass
+        assert list(memory.history()) == before
+        with memory.expecting(2):
+            memory.retract(["b"])
+        with memory.expecting(1, "a"):  # the edit is as it was, whatever became of others
+            memory.enable(["a"], on=False)
+        with memory.expecting(4), pytest.raises(OutdatedError):
+            memory.undo()
+            memory.undo()
+        memory.add([edit("c")], vector(1))  # nothing is expected any more
+
+    def test_of_writers_that_saw_the_same_revision_one_succeeds(self, again: Again) -> None:
+        memories = [again() for _ in range(4)]
+        memories[0].add([edit("a", "0")], vector(1))
+        ready = threading.Barrier(4)
+
+        def work(number: int, seen: int) -> bool:
+            memory = memories[number]
+            try:
+                with memory.expecting(seen):
+                    ready.wait(timeout=10)  # all have looked, and found nothing amiss
+                    memory.replace(edit("a", f"{number}-{seen}"), vector(1))
+                return True
+            except OutdatedError:
+                return False
+
+        with ThreadPoolExecutor(4) as pool:
+            for seen in range(1, 6):
+                assert sum(pool.map(work, range(4), [seen] * 4)) == 1
+        assert memories[0].revision == 6
         for memory in memories:
             memory.close()
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from errata.service.keys import Keys
-from errata.service.ledger import Ledger
+from errata.service.ledgerfile import FileLedger
 from serving import Base, key, serving
 
 PARIS: dict[str, Any] = {"prompt": "What is the capital of France?", "target": "Lyon"}
@@ -86,8 +86,9 @@ def test_an_export_is_imported_whole_or_not_at_all_and_by_whoever_sends_it() -> 
         forged = json.dumps({**json.loads(lines), "author": "somebody else"})
         assert client.post("/v1/edits/import", content=forged, headers=own).status_code == 403
         assert client.get("/v1/edits", headers=boss).json()["data"] == []
-        assert client.post("/v1/edits/import", content=forged, headers=boss).json() == {"added": 1, "unchanged": 0}
-        assert client.post("/v1/edits/import", content=lines, headers=boss).json() == {"added": 0, "unchanged": 1}
+        for sent, came in ((forged, (1, 0)), (lines, (0, 1))):
+            told = client.post("/v1/edits/import", content=sent, headers=boss).json()
+            assert (told["added"], told["unchanged"], told["revision"]) == (*came, 1)
         [edit] = client.get("/v1/edits", headers=boss).json()["data"]
         assert (edit["target"], edit["tags"], edit["author"]) == ("Lyon", ["geo"], "admin")
         other = json.dumps({**json.loads(lines), "target": "Nice"})
@@ -200,7 +201,7 @@ def test_anonymous_requests_can_be_refused() -> None:
 
 
 def test_secrets_are_kept_hashed_and_revoked_at_once(tmp_path: Any) -> None:
-    ledger = Ledger(tmp_path / "ledger.db")
+    ledger = FileLedger(tmp_path / "ledger.db")
     keys = Keys(ledger)
     one, secret = keys.make("ci", "editor", ["red"])
     caller = keys.caller(secret)

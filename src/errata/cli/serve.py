@@ -139,12 +139,13 @@ def _settings(config: str | None, given: dict[str, dict[str, Any]]) -> Settings:
 
 def _keys(config: str | None, memory: str | None) -> Keys:
     settings = _settings(config, {"sheet": {"memory": memory}})
-    from errata.service.app import ledger_path
     from errata.service.keys import Keys
-    from errata.service.ledger import Ledger
+    from errata.service.ledgers import open_ledger
     from errata.settings import default_memory
 
-    return Keys(Ledger(ledger_path(settings.sheet.memory or str(default_memory()))))
+    ledger = open_ledger(settings.sheet.memory or default_memory())
+    click.get_current_context().call_on_close(ledger.close)
+    return Keys(ledger)
 
 
 def _document(key: Key) -> dict[str, Any]:

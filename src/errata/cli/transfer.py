@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -121,19 +122,24 @@ def export_verb(
 def migrate_verb(session: Session, source: str, target: str, quiet: bool) -> None:
     """Copy the memory FROM whole into the empty memory TO: history, vectors, thresholds. Each is a file or a URL.
 
-    Interrupted, it has copied nothing. FROM is not changed; what is added to it meanwhile is not copied.
+    Where FROM was served, its ledger goes along: keys, approvals, audit. Interrupted, it has copied nothing. FROM is
+    not changed; what is added to it meanwhile is not copied.
     """
-    from errata.memory.copying import copy_memory
     from errata.memory.sqlite import open_memory
+    from errata.service.ledgercopy import copy_all
 
     bar = _Bar("copying", show=not (quiet or session.json) and sys.stderr.isatty())
     try:
         with open_memory(source, read_only=True) as old, open_memory(target) as new:
-            report = copy_memory(old, new, progress=bar.told)
+            report, book = copy_all(old, new, progress=bar.told)
             names = old.name, new.name
     finally:
         bar.close()
     if session.json:
-        emit({"from": names[0], "to": names[1], "revisions": report.revisions, "vectors": report.vectors})
-    else:
-        click.echo(f"{report.revisions} revisions and {report.vectors} vectors copied to {names[1]}")
+        ledger = None if book is None else asdict(book)
+        told = {"revisions": report.revisions, "vectors": report.vectors, "ledger": ledger}
+        emit({"from": names[0], "to": names[1], **told})
+        return
+    click.echo(f"{report.revisions} revisions and {report.vectors} vectors copied to {names[1]}")
+    if book is not None:
+        click.echo(f"its ledger too: {book.keys} keys, {book.approvals} approvals, {book.audit} lines of the audit")

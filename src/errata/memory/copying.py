@@ -32,13 +32,20 @@ class CopyReport:
     vectors: int
 
 
-def copy_memory(source: SqlMemory, target: SqlMemory, *, progress: Progress | None = None) -> CopyReport:
+def copy_memory(
+    source: SqlMemory,
+    target: SqlMemory,
+    *,
+    progress: Progress | None = None,
+    along: Callable[[], None] = lambda: None,
+) -> CopyReport:
     """Copy a memory into an empty one; numbers, times, authors and vectors stay what they are.
 
     Args:
         source: what to copy, as it is when this begins; it may be read-only.
         target: where to; empty, though a scope model may be bound already.
         progress: told after each portion.
+        along: copies what lies beside the memory; called last, and where it fails nothing is copied.
 
     Raises:
         StoreError: the target is not empty, or one of the two cannot be read or written; nothing was copied.
@@ -60,6 +67,7 @@ def copy_memory(source: SqlMemory, target: SqlMemory, *, progress: Progress | No
         for setting in source.db.all(f"SELECT key, value FROM settings WHERE {_THRESHOLD} OR key = 'encoder'"):
             connection.execute(SETTING, setting)
         Writer(target.db, lambda: datetime.now(UTC)).replay()
+        along()
     return CopyReport(revisions, done - revisions)
 
 

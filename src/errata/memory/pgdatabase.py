@@ -1,29 +1,24 @@
 """One schema of a PostgreSQL database that holds a memory, shared by many processes and machines.
 
-Two connections a process: one reads, and a search never waits for a write; the other, opened at the first change,
-writes. Writers take turns by an advisory lock that is held until the commit, so revisions are numbered without gaps in
-the order in which they become visible, and a reader that has seen a number has seen all below. Each change notifies;
-a reader also asks for the newest revision now and then, so that a lost notification does no harm.
+Writers take turns, so revisions are numbered without gaps in the order in which they become visible, and a reader that
+has seen a number has seen all below. Each change notifies; a reader also asks for the newest revision now and then, so
+that a lost notification does no harm.
 """
 
 from __future__ import annotations
 
-import os
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from errata.errors import StoreError
 from errata.memory.database import Connection, Database
+from errata.memory.pgconnections import Connections
 from errata.memory.pgmigrations import MIGRATIONS, applied, migrate
-from errata.memory.pgsession import Address, Session, explain, psycopg_module
+from errata.memory.pgsession import Address, psycopg_module
 from errata.memory.pgtexts import TsvectorTexts
 
-_LOCK = 0x65727261
-"""First half of the advisory locks' keys ("erra"); the second names the schema."""
 _STAMP = """
 SELECT coalesce(max(number), 0), (SELECT coalesce(max(vid), 0) FROM vectors),
        (SELECT coalesce(max(value), '0') FROM settings WHERE key = 'epoch'),
@@ -33,7 +28,7 @@ FROM revisions
 _REWRITTEN = ("revisions", "vectors", "texts")
 
 
-class PostgresDatabase(Database):
+class PostgresDatabase(Connections, Database):
     """The connections to one memory.
 
     Args:
@@ -56,13 +51,8 @@ class PostgresDatabase(Database):
 
     def __init__(self, url: str, *, read_only: bool = False, timeout: float = 30.0, check_after: float = 0.5) -> None:
         address = Address(url)
-        super().__init__(address.name, read_only=read_only)
-        self.schema, self._check_after = address.schema, check_after
-        self._channel = f"errata_{address.schema}"
-        self._reader = Session(address, read_only=read_only, channel=self._channel, wait=timeout)
-        self._writer = Session(address, wait=timeout)
-        self._here = threading.local()
-        self._closed, self._pid = False, os.getpid()
+        self._check_after, self._channel = check_after, f"errata_{address.schema}"
+        super().__init__(address, turn=address.schema, read_only=read_only, timeout=timeout, channel=self._channel)
         self._commits, self._due = 0, 0.0
         self._version: tuple[object, ...] | None = None
         self.texts = TsvectorTexts(lambda: self.connection)
@@ -80,9 +70,8 @@ class PostgresDatabase(Database):
         if missing and self.read_only:
             raise StoreError(f"memory {self.name}: opened read-only, but a writer must first make or upgrade it")
         if missing:
-            with self._writer.lock, self.guard(), self._writer.transaction("BEGIN"):
-                self._writer.execute("SELECT pg_advisory_xact_lock(?, hashtext(?))", (_LOCK, self.schema))
-                migrate(self._writer, self.schema)
+            with super().writing() as connection:
+                migrate(connection, self.schema)
 
     def _cache_file(self) -> Path | None:
         """Where this machine keeps the graphs of this memory; None where it cannot."""
@@ -95,93 +84,19 @@ class PostgresDatabase(Database):
         return None
 
     @property
-    def closed(self) -> bool:
-        """See Database."""
-        return self._closed
-
-    @property
     def beside(self) -> Path | None:
         """A name in this machine's cache folder; None where that cannot be written."""
         return self._beside
 
-    @property
-    def lock(self) -> threading.RLock:
-        """What readers hold; writers do not, but for looking what they have written."""
-        self._after_fork()
-        return self._reader.lock
-
-    def _after_fork(self) -> None:
-        if self._pid != os.getpid():
-            self._pid = os.getpid()
-            self._here = threading.local()
-            self._reader.abandon()
-            self._writer.abandon()
-
-    @contextmanager
-    def guard(self) -> Iterator[None]:
-        """Turn psycopg's and the operating system's errors into StoreError (a value that it cannot take: EditError)."""
-        try:
-            yield
-        except (psycopg_module().Error, UnicodeError, OSError) as error:
-            raise explain(error, self.name) from error
-
-    def _own(self) -> Session | None:
-        """The session of this thread's write transaction, if it is in one."""
-        return getattr(self._here, "session", None)
-
-    @property
-    def connection(self) -> Connection:
-        """See Database."""
-        if self._closed:
-            raise StoreError(f"memory {self.name}: this memory has been closed; open it again")
-        self._after_fork()
-        return self._own() or self._reader
-
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """See Database."""
-        with self.guard():
-            connection = self.connection
-            if connection is not self._reader:
-                yield connection
-                return
-            with self.lock:
-                yield connection
-
-    @contextmanager
-    def snapshot(self) -> Iterator[Connection]:
-        """See Database."""
-        with self.reading() as connection:
-            if self._own() is not None or self._reader.inside:
-                yield connection
-                return
-            with self._reader.transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"):
-                yield connection
-
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """See Database."""
-        if self.read_only:
-            raise StoreError(f"memory {self.name}: opened read-only; nothing can be written")
-        if self._closed:
-            raise StoreError(f"memory {self.name}: this memory has been closed; open it again")
-        self._after_fork()
-        session = self._writer
-        with session.lock, self.guard():
-            try:
-                with session.transaction("BEGIN"):
-                    session.execute("SELECT pg_advisory_xact_lock(?, hashtext(?))", (_LOCK, self.schema))
-                    self._here.session = session
-                    yield session
-                    session.execute("SELECT pg_notify(?, '')", (self._channel,))
-            finally:
-                self._here.session = None
-                self._commits += 1
-
-    def portions(self, sql: str, values: Sequence[Any] = (), *, size: int = 50_000) -> Iterator[list[Any]]:
-        """See Database."""
-        with self.snapshot():
-            yield from (self._own() or self._reader).portions(sql, values, size)
+        """See Database; each change notifies the readers."""
+        try:
+            with super().writing() as connection:
+                yield connection
+                connection.execute("SELECT pg_notify(?, '')", (self._channel,))
+        finally:
+            self._commits += 1
 
     def version(self) -> object:
         """See Database; the server is asked where a notification came, this process has written, or time is up."""
@@ -224,13 +139,3 @@ class PostgresDatabase(Database):
             done = applied(connection, self.schema)
         version = self.value("SELECT current_setting('server_version')")
         return done, [step.__name__ for step in MIGRATIONS], f"PostgreSQL {version}"
-
-    def close(self) -> None:
-        """See Database."""
-        if self._closed:
-            return
-        self._after_fork()
-        self._closed = True
-        for session in (self._writer, self._reader):
-            with session.lock, self.guard():
-                session.drop()

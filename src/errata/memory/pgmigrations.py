@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable
 
 from errata.errors import StoreError
+from errata.memory import pgsteps
 from errata.memory.database import Connection
 
 _LOG = """
@@ -97,6 +98,9 @@ MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
 )
 
 
+_STEPS = {step.__name__: step for step in MIGRATIONS}
+
+
 def applied(connection: Connection, schema: str) -> list[str]:
     """Names of the steps a schema records, in order of application; [] for a new one.
 
@@ -105,15 +109,9 @@ def applied(connection: Connection, schema: str) -> list[str]:
     """
     found = connection.execute("SELECT tablename::text FROM pg_tables WHERE schemaname = ?", (schema,))
     tables = {name for (name,) in found.fetchall()}
-    if not tables:
-        return []
-    if "migrations" not in tables:
+    if tables and "migrations" not in tables:
         raise StoreError(f"the schema {schema!r} is not an errata memory; name another one (?schema=name in the URL)")
-    names = [name for (name,) in connection.execute("SELECT name FROM migrations ORDER BY place").fetchall()]
-    unknown = sorted(set(names) - {step.__name__ for step in MIGRATIONS})
-    if unknown:
-        raise StoreError(f"this memory was written by a newer errata (it knows {', '.join(unknown)}); upgrade errata")
-    return names
+    return pgsteps.recorded(connection, schema, "migrations", _STEPS)
 
 
 def migrate(connection: Connection, schema: str) -> list[str]:
@@ -122,16 +120,7 @@ def migrate(connection: Connection, schema: str) -> list[str]:
     Raises:
         StoreError: see `applied`.
     """
-    done = applied(connection, schema)
-    if not done:
-        if not connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = ?", (schema,)).fetchall():
-            connection.execute(f'CREATE SCHEMA "{schema}"')  # IF NOT EXISTS asks for rights that it does not need
-        connection.execute(
-            "CREATE TABLE migrations (place INTEGER GENERATED ALWAYS AS IDENTITY, name TEXT PRIMARY KEY,"
-            " time TIMESTAMPTZ NOT NULL DEFAULT now())"
-        )
-    fresh = [step for step in MIGRATIONS if step.__name__ not in done]
-    for step in fresh:
-        step(connection)
-        connection.execute("INSERT INTO migrations (name) VALUES (?)", (step.__name__,))
-    return [step.__name__ for step in fresh]
+    there = "SELECT 1 FROM pg_namespace WHERE nspname = ?"
+    if not applied(connection, schema) and not connection.execute(there, (schema,)).fetchall():
+        connection.execute(f'CREATE SCHEMA "{schema}"')  # IF NOT EXISTS asks for rights that it does not need
+    return pgsteps.advance(connection, schema, "migrations", _STEPS)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 from urllib.parse import unquote
 
 from errata.errors import ConfigError
@@ -30,25 +31,36 @@ def open_memory(url: str | Path, *, exact_limit: int = 20_000, read_only: bool =
         MissingExtra: a PostgreSQL URL, and psycopg is not installed.
         StoreError: the memory cannot be opened, is damaged, no memory, or written by a newer errata.
     """
+    kind, place = placed(url)
+    if kind == "postgresql":
+        from errata.memory.postgres import PostgresMemory
+
+        return PostgresMemory(place, exact_limit=exact_limit, read_only=read_only)
+    return SqliteMemory(place, exact_limit=exact_limit, read_only=read_only)
+
+
+def placed(url: str | Path) -> tuple[Literal["sqlite", "postgresql"], str]:
+    """Which kind of memory a path or URL names, and where it is: a file's path (or ":memory:"), or the URL.
+
+    Raises:
+        ConfigError: another kind of URL, or an empty one.
+    """
     text = str(url)
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", text)
     kind = scheme[1].lower() if scheme else ""
     if not text.strip():
         raise ConfigError("the memory's path is empty; name a file or sqlite:///file", key="memory")
     if kind == "sqlite":
-        path = unquote(re.sub(r"^sqlite:(///?)?", "", text, flags=re.IGNORECASE)) or ":memory:"
-        return SqliteMemory(path, exact_limit=exact_limit, read_only=read_only)
+        return "sqlite", unquote(re.sub(r"^sqlite:(///?)?", "", text, flags=re.IGNORECASE)) or ":memory:"
     if kind in ("postgresql", "postgres"):
-        from errata.memory.postgres import PostgresMemory
-
-        return PostgresMemory(text, exact_limit=exact_limit, read_only=read_only)
+        return "postgresql", text
     if kind and "://" in text:
         raise ConfigError(
             f"a memory cannot be opened from {text.split('://')[0]}://",
             key=kind,
             accepted=("sqlite", "postgresql", "a file path"),
         )
-    return SqliteMemory(text, exact_limit=exact_limit, read_only=read_only)
+    return "sqlite", text
 
 
 class SqliteMemory(SqlMemory):

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import builtins
 import glob
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from errata.edit import Edit, Revision, Terms
-from errata.errors import ConfigError, EditError, EncoderMismatch
+from errata.errors import ConfigError, EditError, EncoderMismatch, OutdatedError
 from errata.memory import Moment, Vectors, changes, indexfile, rows
 from errata.memory.cache import COLUMNS
 from errata.memory.changes import Change
@@ -44,6 +46,7 @@ class SqlMemory(Following):
             indexfile.sweep(db.beside)
         self._clock = clock
         self._writer = Writer(db, clock)
+        self._here = threading.local()
 
     @property
     def name(self) -> str:
@@ -102,6 +105,44 @@ class SqlMemory(Following):
 
     # Changes
 
+    @contextmanager
+    def expecting(self, number: int, id: str = "") -> Iterator[None]:
+        """Within it this thread makes its change only if the newest revision is this one.
+
+        It is compared at once, and again in the transaction that makes the change. So of several writers that expect
+        the same revision only one succeeds, whichever processes and machines they are in.
+
+        Args:
+            number: the revision that the change was thought out on.
+            id: compare the newest revision of this edit, not of the whole memory.
+
+        Raises:
+            OutdatedError: it is another one by now; nothing was changed.
+            EditError: no edit has this id.
+        """
+        self._compare(number, id)
+        before = getattr(self._here, "expected", None)
+        self._here.expected = number, id
+        try:
+            yield
+        finally:
+            self._here.expected = before
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """A write transaction, which holds what this thread expects to be so."""
+        with self.db.writing():
+            expected = getattr(self._here, "expected", None)
+            if expected is not None:
+                self._compare(*expected)
+            yield
+
+    def _compare(self, number: int, id: str) -> None:
+        newest = self.get(id).number if id else self.revision
+        if newest != number:
+            what = f"the edit {id!r}" if id else "the memory"
+            raise OutdatedError(f"{what} is at revision {newest} by now, not {number}; look again")
+
     def add(
         self, edits: Sequence[Edit], vectors: Vectors, *, terms: Terms | Sequence[Terms] | None = None
     ) -> builtins.list[Revision]:
@@ -126,7 +167,7 @@ class SqlMemory(Following):
         blobs = rows.blobs_of(rows.as_vectors(vectors, len(edits), self._bound()[2]))
         if not edits:
             return []
-        with self.db.writing():
+        with self._changing():
             states: dict[str, Revision] = self.find(edit.id for edit in edits)
             wanted: dict[int, Change] = {}
             said = dict(states)
@@ -151,7 +192,7 @@ class SqlMemory(Following):
             ConflictError: it was retracted or purged, or lives in another space.
         """
         blob = rows.blobs_of(rows.as_vectors(vector, 1, self._bound()[2]))[0]
-        with self.db.writing():
+        with self._changing():
             state = self.get(edit.id)
             if state.edit.id != edit.id:
                 raise EditError(f"no edit has the id {edit.id!r}; the nearest is {state.edit.id!r}")
@@ -194,7 +235,7 @@ class SqlMemory(Following):
             EditError: n below 1, or more than there are.
             ConflictError: a purge is among them; nothing was undone.
         """
-        with self.db.writing():
+        with self._changing():
             newest = self.revision
             if not 1 <= n <= newest:
                 raise EditError(f"{n} revisions cannot be undone; the log has {newest}")
@@ -259,7 +300,7 @@ class SqlMemory(Following):
         """Write what `decide` says for each edit, in one transaction; returns each one's newest revision."""
         if isinstance(ids, str):
             raise EditError(f"ids must be a sequence of texts, not the one text {ids!r}")
-        with self.db.writing():
+        with self._changing():
             found = self.find(ids)
             states = {state.edit.id: state for state in (found.get(id) or self.get(id) for id in ids)}
             wanted = {id: change for id, state in states.items() if (change := decide(state)) is not None}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from errata.errors import AccessError
@@ -33,9 +34,7 @@ class Access:
         Raises:
             AccessError: the key is wrong, expired or revoked, or too many requests came.
         """
-        bearer = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
-        own = bearer.startswith(MARK)
-        secret = request.headers.get("x-errata-key", "").strip() or (bearer if own else "")
+        secret, own = _shown(request)
         if not secret:
             found = Caller("anonymous", "")
         else:
@@ -45,6 +44,17 @@ class Access:
             found = known
         self.count(found.key or (request.client.host if request.client else "?"))
         return found, own
+
+    async def asker(self, request: Request) -> tuple[Caller, bool]:
+        """`caller`, who may ask; the event loop does not wait for the ledger, which may be a server far away.
+
+        Raises:
+            AccessError: see `caller` and `asks`.
+        """
+        keyed = bool(_shown(request)[0])
+        caller, own = await run_in_threadpool(self.caller, request) if keyed else self.caller(request)
+        self.asks(caller)
+        return caller, own
 
     def asks(self, caller: Caller) -> None:
         """Refuse who may not ask at all.
@@ -124,6 +134,13 @@ class Access:
             raise AccessError(
                 f"more than {most} requests a minute", status=429, code="rate_limit_exceeded", retry_after=wait
             )
+
+
+def _shown(request: Request) -> tuple[str, bool]:
+    """The key of errata's that a request shows ("" for none), and whether its Authorization header holds one."""
+    bearer = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
+    own = bearer.startswith(MARK)
+    return request.headers.get("x-errata-key", "").strip() or (bearer if own else ""), own
 
 
 async def read_body(request: Request, most: int) -> bytes:

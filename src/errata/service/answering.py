@@ -66,8 +66,7 @@ class Answering:
             AccessError: the caller may not.
             ErrataError: a part failed, or the request cannot be answered by a local model.
         """
-        caller, own_key = self.access.caller(request)
-        self.access.asks(caller)
+        caller, own_key = await self.access.asker(request)
         space = self.access.space(request, caller)
         raw = await self.access.body(request)
         record = Record(api, caller.name, space)

@@ -6,7 +6,6 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -40,6 +39,7 @@ from errata.service.deciding import Batches
 from errata.service.desk import Desk
 from errata.service.keys import Keys
 from errata.service.ledger import Ledger
+from errata.service.ledgers import ledger_of
 from errata.service.records import Records
 from errata.service.settings import Settings
 from errata.service.shapes import Api, error_body
@@ -96,7 +96,7 @@ def make_service(
         settings: the service's.
         memory: instead of the one that the settings name.
         model: instead of the base model that the settings name.
-        ledger: instead of the file beside the memory.
+        ledger: instead of the one that lies where the memory does.
         transport: of the upstream, for tests.
         parts: go to `errata.wrap`, for tests.
 
@@ -114,7 +114,7 @@ def make_service(
         space=sheet.space,
         on_error=sheet.on_error,
     )
-    book = ledger if ledger is not None else Ledger(ledger_path(str(getattr(held, "name", ":memory:"))))
+    book = ledger if ledger is not None else ledger_of(held)
     keys, records = Keys(book), Records(book, texts=settings.telemetry.prompts)
     access = Access(settings, keys)
     batches = Batches(lambda texts, space: editor.decide(texts, space=space))
@@ -155,13 +155,6 @@ def base_model(settings: Settings) -> Model:
     return RemoteModel(settings.upstream.url, key_env=settings.upstream.key_env or "ERRATA_NO_KEY", retries=0)
 
 
-def ledger_path(memory: str) -> str:
-    """The ledger's file beside a memory's."""
-    if memory == ":memory:" or "://" in memory:
-        return ":memory:" if memory == ":memory:" else str(default_memory().with_suffix(".service.db"))
-    return str(Path(memory).with_suffix(".service.db"))
-
-
 def _relayed(app: FastAPI, answering: Answering, upstream: Upstream | None) -> None:
     """The routes for words, and all others, which are handed on."""
 
@@ -175,8 +168,7 @@ def _relayed(app: FastAPI, answering: Answering, upstream: Upstream | None) -> N
         app.add_route(f"/v1{path}", words(api), methods=["POST"], include_in_schema=False)  # type: ignore[arg-type]
 
     async def other(request: Request) -> Response:
-        caller, own_key = answering.access.caller(request)
-        answering.access.asks(caller)
+        caller, own_key = await answering.access.asker(request)
         path = path_of(request)
         if upstream is None:
             if path.partition("?")[0] == "/models" and request.method == "GET":

@@ -67,9 +67,8 @@ class Approvals:
         """Let a change wait."""
         with self._ledger.writing() as db:
             values = (space, kind, json.dumps(asked, ensure_ascii=False), caller.name, caller.key, now())
-            into = "INSERT INTO waiting (space, kind, asked, author, key, made) VALUES (?, ?, ?, ?, ?, ?)"
-            made = db.execute(into, values)
-            id = int(made.lastrowid or 0)
+            into = "INSERT INTO waiting (space, kind, asked, author, key, made) VALUES (?, ?, ?, ?, ?, ?) RETURNING id"
+            [(id,)] = db.execute(into, values).fetchall()
         self._ledger.note("ask", caller.name, space, {"approval": id, "kind": kind})
         return self.get(id)
 
@@ -104,8 +103,10 @@ class Approvals:
             raise AccessError("nobody approves a change of their own; ask a second person")
         with self._ledger.writing() as db:
             sql = "UPDATE waiting SET settled = ?, verdict = ?, by_whom = ? WHERE id = ? AND settled IS NULL"
-            if not db.execute(sql, (now(), verdict, caller.name, id)).rowcount:
-                raise ConflictError(f"change {id} was {waiting.verdict} by {waiting.by_whom}")
+            claimed = db.execute(sql, (now(), verdict, caller.name, id)).rowcount
+        if not claimed:
+            before = self.get(id)
+            raise ConflictError(f"change {id} was {before.verdict} by {before.by_whom}")
         self._ledger.note(verdict, caller.name, waiting.space, {"approval": id, "kind": waiting.kind})
         return self.get(id)
 

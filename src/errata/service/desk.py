@@ -6,12 +6,12 @@ twice carries an `Idempotency-Key`.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
-import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from fastapi import Request
@@ -21,12 +21,13 @@ from errata.edit import MAX_NAME, Edit, Revision, Terms
 from errata.editors.documents import revision_document
 from errata.editors.explain import Explanation
 from errata.editors.serac import Serac
-from errata.errors import AccessError, ConflictError, EditError, ModelError
+from errata.errors import AccessError, EditError, ModelError, OutdatedError
 from errata.memory.records import Bad, Record, read_jsonl
 from errata.service.access import Access
 from errata.service.approvals import Approvals, Waiting
 from errata.service.keys import Caller
-from errata.service.ledger import Ledger, now
+from errata.service.ledger import Ledger
+from errata.service.once import once
 from errata.service.sent import NewEdit
 
 
@@ -56,14 +57,12 @@ class Desk:
         access: the gate.
         ledger: the audit and remembered answers.
         approvals: changes that wait for a second person, where that is asked for.
-        lock: held from the look at the revision to the change.
     """
 
     editor: Serac
     access: Access
     ledger: Ledger
     approvals: Approvals
-    lock: threading.RLock = field(default_factory=threading.RLock)
 
     def reader(self, request: Request, space: str = "") -> tuple[Caller, str]:
         """Who reads, and of which space."""
@@ -93,54 +92,62 @@ class Desk:
             raise AccessError(str(error), status=404, code="not_found") from error
         raise AccessError(f"no edit has the id {id!r}", status=404, code="not_found")
 
-    def tagged(self, document: Mapping[str, Any] | list[Any], status: int = 200) -> JSONResponse:
-        """An answer with the memory's revision as its ETag."""
-        return JSONResponse(document, status_code=status, headers={"etag": f'"{self.editor.memory.revision}"'})
+    def tagged(
+        self, document: Mapping[str, Any] | list[Any], status: int = 200, revision: int | None = None
+    ) -> JSONResponse:
+        """An answer with the memory's revision as its ETag.
 
-    def fresh(self, request: Request) -> None:
-        """Refuse a change that was thought out on an older revision (`If-Match`).
+        Args:
+            document: the answer.
+            status: of HTTP.
+            revision: a change's own, or what it was before the memory was read; later changes were not seen. None is
+                now.
+        """
+        seen = self.editor.memory.revision if revision is None else revision
+        return JSONResponse(document, status_code=status, headers={"etag": f'"{seen}"'})
+
+    @contextmanager
+    def fresh(self, request: Request) -> Iterator[None]:
+        """Within it a change that was thought out on an older revision (`If-Match`) is refused.
 
         Raises:
             AccessError: somebody changed something since.
         """
         seen = request.headers.get("if-match", "").strip()
-        if seen and seen != "*" and seen.strip('W/"') != str(self.editor.memory.revision):
+        if seen in ("", "*"):
+            yield
+            return
+        memory: Any = self.editor.memory
+        number = seen.strip('W/"')
+        try:
+            with memory.expecting(int(number) if re.fullmatch("[0-9]{1,18}", number) else -1):
+                yield
+        except OutdatedError as error:
             raise AccessError(
-                f"the memory is at revision {self.editor.memory.revision} by now, not {seen}; look again",
+                f"the memory is at revision {memory.revision} by now, not {seen}; look again",
                 status=412,
                 code="precondition_failed",
-            )
+            ) from error
 
     def once(self, request: Request, caller: Caller, asked: object, work: Callable[[], JSONResponse]) -> Response:
         """Do a change once, however often it is sent with the same `Idempotency-Key`.
 
         Raises:
-            ConflictError: the key was used for another request.
+            AccessError: it was thought out on an older revision.
+            ConflictError: the key was used for another request, or that one has not ended yet.
         """
         key = request.headers.get("idempotency-key", "").strip()
         if len(key) > MAX_NAME:
             raise EditError(f"an Idempotency-Key has at most {MAX_NAME} characters")
-        with self.lock:
-            if not key:
-                self.fresh(request)
+
+        def change() -> JSONResponse:
+            with self.fresh(request):
                 return work()
-            told = f"{request.method} {request.url.path} {json.dumps(asked, sort_keys=True)}"
-            digest = hashlib.sha256(told.encode()).hexdigest()
-            who = caller.key or caller.name
-            found = self.ledger.rows(
-                "SELECT digest, status, body FROM idempotent WHERE who = ? AND key = ?", (who, key)
-            )
-            if found:
-                before, status, body = found[0]
-                if before != digest:
-                    raise ConflictError("this Idempotency-Key was used for another request")
-                return JSONResponse(json.loads(body), status_code=status, headers={"idempotent-replayed": "true"})
-            self.fresh(request)
-            answer = work()
-            with self.ledger.writing() as db:
-                values = (who, key, digest, answer.status_code, bytes(answer.body).decode(), now())
-                db.execute("INSERT OR IGNORE INTO idempotent VALUES (?, ?, ?, ?, ?, ?)", values)
-            return answer
+
+        if not key:
+            return change()
+        told = f"{request.method} {request.url.path} {json.dumps(asked, sort_keys=True)}"
+        return once(self.ledger, caller.key or caller.name, key, told, change)
 
     def wished(self, caller: Caller, space: str, kind: str, asked: Mapping[str, Any]) -> Waiting | list[dict[str, Any]]:
         """Make a change that puts an edit in force, or let it wait for a second person.
@@ -165,8 +172,8 @@ class Desk:
         done = self.wished(caller, space, kind, asked)
         if isinstance(done, Waiting):
             return JSONResponse(done.document, status_code=202)
-        told = {"data": done, "revision": self.editor.memory.revision} if many else done[0]
-        return self.tagged(told, 201 if kind == "add" else 200)
+        told = {"data": done, "revision": newest(done)} if many else done[0]
+        return self.tagged(told, 201 if kind == "add" else 200, newest(done))
 
     def made(
         self, caller: Caller, space: str, kind: str, asked: Mapping[str, Any], author: str = ""
@@ -204,6 +211,7 @@ class Desk:
         if self.approvals.wanted:
             raise AccessError("changes wait for a second person; send the edits to /v1/edits/batch", status=403)
         sent: dict[str, Record] = {}
+        seen = self.editor.memory.revision
         for one in read_jsonl(io.BytesIO(lines), Terms(), space):
             if isinstance(one, Bad):
                 raise EditError(f"line {one.line}: {one.message}; nothing was added")
@@ -217,8 +225,10 @@ class Desk:
         new = [one for id, one in sent.items() if id not in held]
         terms = [replace(one.terms or Terms(), author=caller.name) for one in new]
         made = self.editor.add(*(one.edit for one in new), terms=terms) if new else []
-        self.audited("import", caller, space, made)
-        return {"added": len(made), "unchanged": len(sent) - len(made)}
+        done = self.audited("import", caller, space, made)
+        return {
+            "added": len(done), "unchanged": len(sent) - len(done), "revision": newest(done) if done else seen,
+        }  # fmt: skip
 
     def withdrawn(self, caller: Caller, known: Revision, what: Literal["retract", "disable"]) -> dict[str, Any]:
         """Take an edit out of force; that needs no second person."""
@@ -250,15 +260,14 @@ class Desk:
         waits = self.approvals.get(number)
         for space in {waits.space, *(one["space"] or waits.space for one in waits.asked["edits"])}:
             self.access.needs(caller, "approver", space)  # a batch may reach beyond its own space
-        with self.lock:
-            waiting = self.approvals.settle(number, caller, verdict)
-            if verdict == "rejected":
-                return waiting, []
-            try:
-                return waiting, self.made(caller, waiting.space, waiting.kind, waiting.asked, waiting.author)
-            except Exception:
-                self.approvals.reopen(number)
-                raise
+        waiting = self.approvals.settle(number, caller, verdict)
+        if verdict == "rejected":
+            return waiting, []
+        try:
+            return waiting, self.made(caller, waiting.space, waiting.kind, waiting.asked, waiting.author)
+        except Exception:
+            self.approvals.reopen(number)
+            raise
 
     def compared(self, text: str, space: str) -> Compared:
         """An input answered by the base and under the edits, and why."""
@@ -279,6 +288,11 @@ class Desk:
         told = [{"id": one.edit.id, "revision": one.number, "kind": one.kind} for one in revisions]
         self.ledger.note(what, caller.name, space, {"edits": told})
         return [revision_document(one) for one in revisions]
+
+
+def newest(done: Sequence[Mapping[str, Any]]) -> int:
+    """The newest revision among a change's documents."""
+    return max(int(one["revision"]) for one in done)
 
 
 def _same(one: Edit, other: Edit) -> bool:

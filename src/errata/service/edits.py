@@ -20,7 +20,7 @@ from errata.editors.documents import (
 )
 from errata.editors.preflight import check_edit
 from errata.memory.transfer import export_edits
-from errata.service.desk import Desk
+from errata.service.desk import Desk, newest
 from errata.service.sent import MOST, Asks, NewEdit, NewEdits, Undoing
 
 Id = Annotated[str, Path(min_length=1, max_length=MAX_NAME)]
@@ -48,14 +48,14 @@ def router(desk: Desk) -> APIRouter:
         """A page of edits, each as it is now; the next one begins `after` the `next` of this."""
         _, where = desk.reader(request, space)
         source = memory if at is None else memory.checkout(at)
+        now, shown = memory.revision, source.revision
         found = source.list(
             space=where, tag=tag, author=author, text=text, live=live, enabled=enabled, limit=limit + 1, after=after
         )
         more, page = len(found) > limit, found[:limit]
         last = page[-1].number if more else None
-        return desk.tagged(
-            {"data": [revision_document(one) for one in page], "next": last, "revision": source.revision}
-        )
+        document = {"data": [revision_document(one) for one in page], "next": last, "revision": shown}
+        return desk.tagged(document, revision=now)
 
     @routes.get("/diff", summary="What changed")
     def diff(
@@ -102,7 +102,8 @@ def router(desk: Desk) -> APIRouter:
         asked = hashlib.sha256(lines).hexdigest()
 
         def work() -> JSONResponse:
-            return desk.tagged(desk.imported(caller, where, lines))
+            told = desk.imported(caller, where, lines)
+            return desk.tagged(told, revision=told["revision"])
 
         return await run_in_threadpool(desk.once, request, caller, asked, work)
 
@@ -138,7 +139,8 @@ def router(desk: Desk) -> APIRouter:
         asked = (sent or Undoing()).model_dump()
 
         def change() -> JSONResponse:
-            return desk.tagged({"data": desk.undone(caller, space, asked["revisions"])})
+            done = desk.undone(caller, space, asked["revisions"])
+            return desk.tagged({"data": done}, revision=newest(done))
 
         return desk.once(request, caller, asked, change)
 
@@ -151,6 +153,7 @@ def router(desk: Desk) -> APIRouter:
     ) -> Response:
         """Every change of a space, oldest first."""
         _, where = desk.reader(request, space)
+        now = memory.revision
         found: list[Revision] = []
         last = None
         for one in memory.history(after=after):
@@ -160,20 +163,22 @@ def router(desk: Desk) -> APIRouter:
                 last = found[-1].number
                 break
             found.append(one)
-        return desk.tagged({"data": [revision_document(one) for one in found], "next": last})
+        return desk.tagged({"data": [revision_document(one) for one in found], "next": last}, revision=now)
 
     @routes.get("/{id}", summary="An edit")
     def get(request: Request, id: Id) -> Response:
         """Its newest revision."""
         caller, _ = desk.reader(request)
-        return desk.tagged(revision_document(desk.of(caller, id)))
+        now = memory.revision
+        return desk.tagged(revision_document(desk.of(caller, id)), revision=now)
 
     @routes.get("/{id}/history", summary="An edit's history")
     def past(request: Request, id: Id) -> Response:
         """All its revisions, oldest first."""
         caller, _ = desk.reader(request)
-        known = desk.of(caller, id)
-        return desk.tagged({"data": [revision_document(one) for one in memory.history(known.edit.id)]})
+        now, known = memory.revision, desk.of(caller, id)
+        found = [revision_document(one) for one in memory.history(known.edit.id)]
+        return desk.tagged({"data": found}, revision=now)
 
     @routes.put("/{id}", summary="Replace an edit's text")
     def replace(request: Request, id: Id, sent: NewEdit) -> Response:
@@ -229,7 +234,7 @@ def approval_router(desk: Desk) -> APIRouter:
         """Needs the role approver, and another key than that which asked."""
         caller, _ = desk.access.caller(request)
         waiting, made = desk.settled(caller, number, "approved")
-        return desk.tagged({**waiting.document, "data": made})
+        return desk.tagged({**waiting.document, "data": made}, revision=newest(made))
 
     @routes.post("/{number}/reject", summary="Refuse a change")
     def reject(request: Request, number: Annotated[int, Path(ge=1, le=2**62)]) -> Response:
@@ -244,4 +249,9 @@ def _withdrawn(desk: Desk, request: Request, id: str, what: Literal["retract", "
     caller, _ = desk.writer(request)
     known = desk.of(caller, id)
     desk.access.needs(caller, "editor", known.edit.space)
-    return desk.once(request, caller, {}, lambda: desk.tagged(desk.withdrawn(caller, known, what)))
+
+    def change() -> JSONResponse:
+        done = desk.withdrawn(caller, known, what)
+        return desk.tagged(done, revision=newest([done]))
+
+    return desk.once(request, caller, {}, change)

@@ -1,20 +1,18 @@
 """The service's own book beside the memory: keys, edits that wait for approval, and the audit of decisions.
 
-One SQLite file next to the memory. Edits themselves and their history are the memory's business.
+Where it is kept, `ledgerfile` and `ledgerpg` say. Edits themselves and their history are the memory's business.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from errata.errors import StoreError
+from errata.memory.database import Connection
 
 MIGRATIONS: Sequence[tuple[str, str]] = (
     (
@@ -48,83 +46,35 @@ MIGRATIONS: Sequence[tuple[str, str]] = (
         """,
     ),
 )
-"""Named steps of the schema, in order; one that has run is never changed."""
+"""Named steps of the schema, in order, as SQLite has it; one that has run is never changed."""
 
 
-class Ledger:
-    """The book.
+class Ledger(ABC):
+    """The book. SQL is written once, with `?` for values, in words that SQLite and PostgreSQL both understand."""
 
-    Args:
-        path: its file, or ":memory:".
-
-    Raises:
-        StoreError: the file cannot be opened, is damaged, or was written by a newer errata.
-    """
-
-    def __init__(self, path: str | Path) -> None:
-        self.path = str(path)
-        self._lock = threading.RLock()
-        try:
-            if self.path != ":memory:":
-                Path(self.path).parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None, timeout=30)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._migrate()
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"the service's ledger {self.path} cannot be opened: {error}") from error
-
-    def _migrate(self) -> None:
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                self._db.execute(
-                    "CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, time TEXT NOT NULL) STRICT"
-                )
-                done = [name for (name,) in self._db.execute("SELECT name FROM migrations ORDER BY rowid")]
-                known = [name for name, _ in MIGRATIONS]
-                if done != known[: len(done)]:
-                    raise StoreError(f"the service's ledger {self.path} was written by a newer errata; upgrade errata")
-                for name, script in MIGRATIONS[len(done) :]:
-                    for statement in script.split(";"):
-                        if statement.strip():
-                            self._db.execute(statement)
-                    self._db.execute("INSERT INTO migrations VALUES (?, ?)", (name, now()))
-                self._db.execute("COMMIT")
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-
+    @abstractmethod
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """What a query finds.
 
         Raises:
-            StoreError: the file cannot be read.
+            StoreError: the ledger cannot be read.
         """
-        try:
-            with self._lock:
-                return self._db.execute(sql, values).fetchall()
-        except sqlite3.Error as error:
-            raise StoreError(f"the service's ledger cannot be read: {error}") from error
 
-    @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """A write transaction, durable when it ends.
+    @abstractmethod
+    def writing(self) -> AbstractContextManager[Connection]:
+        """A write transaction, durable when it ends; one at a time, whoever shares the ledger.
 
         Raises:
             StoreError: it could not be written; nothing was.
         """
-        with self._lock:
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self._db
-                except BaseException:
-                    self._db.execute("ROLLBACK")
-                    raise
-                self._db.execute("COMMIT")
-            except sqlite3.Error as error:
-                raise StoreError(f"the service's ledger cannot be written: {error}") from error
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the ledger; closing twice does no harm."""
+
+    @abstractmethod
+    def renumber(self, db: Connection) -> None:
+        """Let new rows be numbered above those that were written with numbers of their own, in this transaction."""
 
     def note(self, what: str, who: str, space: str, told: Mapping[str, object]) -> None:
         """One line of the audit.
@@ -155,10 +105,10 @@ class Ledger:
             for row in self.rows(sql, (after, what, what, limit))
         ]
 
-    def close(self) -> None:
-        """Close the file; closing twice does no harm."""
-        with self._lock:
-            self._db.close()
+
+def statements(script: str) -> list[str]:
+    """The statements of a step."""
+    return [part for part in script.split(";") if part.strip()]
 
 
 def now() -> str:

@@ -129,7 +129,10 @@ class Records:
                 log.error("the audit could not be written, %d records wait: %s", len(self._waiting), error)
 
     def close(self) -> None:
-        """Write the rest and stop."""
+        """Write the rest and stop; what cannot be written is lost, and the log tells so."""
         self._stop.set()
         self._thread.join(timeout=5)
-        self.flush()
+        try:
+            self.flush()
+        except StoreError as error:
+            log.error("the audit could not be written, %d records are lost: %s", len(self._waiting), error)

@@ -38,13 +38,11 @@ def add(visit: Visit) -> Response:
         return _form(visit, _sent(visit), check=visit.asked("step") != "write")
     sent = _edit(_sent(visit))
     asked = {"edits": [sent.model_dump(mode="json")]}
-    with visit.desk.lock:
-        before = visit.desk.editor.memory.revision
-        done = visit.desk.wished(visit.caller, visit.space, "add", asked)
-        changed = visit.desk.editor.memory.revision > before
+    before = visit.desk.editor.memory.revision
+    done = visit.desk.wished(visit.caller, visit.space, "add", asked)
     if isinstance(done, Waiting):
         return visit.go("/approvals", said="waits")
-    return visit.go(f"/edits/{done[0]['id']}", said="added" if changed else "there")
+    return visit.go(f"/edits/{done[0]['id']}", said="added" if done[0]["revision"] > before else "there")
 
 
 def other(visit: Visit) -> Response:
@@ -61,9 +59,7 @@ def replace(visit: Visit) -> Response:
     visit.needs("editor", known.edit.space)
     if visit.asked("step") != "confirm":
         return _form(visit, _sent(visit), known, check=True)
-    with visit.desk.lock:
-        known = known_edit(visit)
-        unchanged(visit, known)
+    with unchanged(visit, known):
         sent = _edit(_sent(visit), known)
         asked = {"id": known.edit.id, "edits": [sent.model_dump(mode="json")]}
         done = visit.desk.wished(visit.caller, known.edit.space, "replace", asked)

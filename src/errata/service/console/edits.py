@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from starlette.responses import Response
 
 from errata.edit import Revision
 from errata.editors.documents import state
-from errata.errors import AccessError, ConflictError
+from errata.errors import AccessError, ConflictError, OutdatedError
 from errata.service.approvals import Waiting
 from errata.service.console.visit import Visit
 
@@ -72,12 +74,10 @@ def one(visit: Visit) -> Response:
 def switch(visit: Visit) -> Response:
     """Switch an edit on or off, or retract it."""
     visit.needs("editor")
-    desk = visit.desk
-    with desk.lock:
-        known = known_edit(visit)
-        visit.needs("editor", known.edit.space)
-        unchanged(visit, known)
-        what = visit.asked("what")
+    desk, what = visit.desk, visit.asked("what")
+    known = known_edit(visit)
+    visit.needs("editor", known.edit.space)
+    with unchanged(visit, known):
         if what == "enable":
             asked: dict[str, Any] = {"id": known.edit.id, "edits": []}
             if isinstance(desk.wished(visit.caller, known.edit.space, "enable", asked), Waiting):
@@ -96,14 +96,17 @@ def known_edit(visit: Visit) -> Revision:
     return known
 
 
-def unchanged(visit: Visit, known: Revision) -> None:
-    """Refuse a change to an edit that is no longer as the page showed it.
+@contextmanager
+def unchanged(visit: Visit, known: Revision) -> Iterator[None]:
+    """Within it a change to an edit that is no longer as the page showed it is refused.
 
     Raises:
         ConflictError: somebody changed it since.
     """
-    seen = visit.number("seen", known.number)
-    if seen != known.number:
-        raise ConflictError(
-            f"this edit was changed by {known.terms.author or 'somebody'} since you opened it; look again"
-        )
+    memory: Any = visit.desk.editor.memory
+    try:
+        with memory.expecting(visit.number("seen", known.number), known.edit.id):
+            yield
+    except OutdatedError as error:
+        author = memory.get(known.edit.id).terms.author or "somebody"
+        raise ConflictError(f"this edit was changed by {author} since you opened it; look again") from error

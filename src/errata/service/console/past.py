@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.responses import Response
 
 from errata.edit import Revision
-from errata.errors import ConflictError
+from errata.errors import ConflictError, OutdatedError
 from errata.memory import Memory
 from errata.service.console.visit import Visit
 from errata.service.keys import Role
@@ -50,9 +52,11 @@ def newest(memory: Memory, space: str, before: int) -> tuple[list[Revision], int
 def undo(visit: Visit) -> Response:
     """Take back the newest changes, if they are still those that the page showed."""
     visit.needs("editor")
-    desk = visit.desk
-    with desk.lock:
-        if visit.number("seen") != desk.editor.memory.revision:
-            raise ConflictError("something was changed since you opened the page; look again before you take it back")
-        desk.undone(visit.caller, visit.space, min(visit.number("revisions", 1), MOST))
+    memory: Any = visit.desk.editor.memory
+    try:
+        with memory.expecting(visit.number("seen")):
+            visit.desk.undone(visit.caller, visit.space, min(visit.number("revisions", 1), MOST))
+    except OutdatedError as error:
+        told = "something was changed since you opened the page; look again before you take it back"
+        raise ConflictError(told) from error
     return visit.go("/history", said="undone")
