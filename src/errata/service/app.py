@@ -6,7 +6,6 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -38,12 +37,13 @@ from errata.service.console.sessions import Sessions
 from errata.service.console.visit import Console
 from errata.service.deciding import Batches
 from errata.service.keys import Keys
-from errata.service.ledger import Ledger
+from errata.service.ledger import Ledger, ledger_path
+from errata.service.owed import Owed
 from errata.service.records import Records
 from errata.service.settings import Settings
 from errata.service.shapes import Api, error_body
 from errata.service.telemetry import Metrics
-from errata.service.upstream import Sent, Upstream
+from errata.service.upstream import Cut, Sent, Upstream
 from errata.settings import default_memory
 
 log = logging.getLogger(__name__)
@@ -114,12 +114,13 @@ def make_service(
         on_error=sheet.on_error,
     )
     book = ledger if ledger is not None else Ledger(ledger_path(str(getattr(held, "name", ":memory:"))))
-    keys, records = Keys(book), Records(book, texts=settings.telemetry.prompts)
+    owed = Owed(book)
+    keys, records = Keys(book), Records(book, owed, texts=settings.telemetry.prompts)
     access = Access(settings, keys)
     batches = Batches(lambda texts, space: editor.decide(texts, space=space))
     metrics = Metrics(editor, records)
     answering = Answering(settings, editor, batches, access, records, metrics, upstream)
-    desk = edits.Desk(editor, access, book, Approvals(book, wanted=settings.access.approval))
+    desk = edits.Desk(editor, access, book, Approvals(book, wanted=settings.access.approval), owed)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -152,13 +153,6 @@ def base_model(settings: Settings) -> Model:
     from errata.models.remote import RemoteModel
 
     return RemoteModel(settings.upstream.url, key_env=settings.upstream.key_env or "ERRATA_NO_KEY", retries=0)
-
-
-def ledger_path(memory: str) -> str:
-    """The ledger's file beside a memory's."""
-    if memory == ":memory:" or "://" in memory:
-        return ":memory:" if memory == ":memory:" else str(default_memory().with_suffix(".service.db"))
-    return str(Path(memory).with_suffix(".service.db"))
 
 
 def _relayed(app: FastAPI, answering: Answering, upstream: Upstream | None) -> None:
@@ -252,6 +246,10 @@ def _errors(app: FastAPI, metrics: Metrics) -> None:
 
     @app.exception_handler(Exception)
     def bug(request: Request, error: Exception) -> JSONResponse:
+        if isinstance(error, Cut):  # the answer has begun, so the client is told by a connection that ends too soon
+            metrics.failed("UpstreamError")
+            log.warning("%s %s: %s", request.method, request.url.path, error)
+            return JSONResponse(error_body(str(error), "upstream_error", code="upstream_error"), 502)
         metrics.failed("bug")
         log.exception("%s %s", request.method, request.url.path)
         told = f"a bug of errata ({type(error).__name__}); the log tells more"

@@ -35,7 +35,8 @@ from errata.memory.transfer import export_edits
 from errata.service.access import Access
 from errata.service.approvals import Approvals, Waiting
 from errata.service.keys import Caller
-from errata.service.ledger import Ledger, now
+from errata.service.ledger import Ledger, line, now
+from errata.service.owed import Owed
 
 MOST = 1_000
 """Edits of one request, and rows of one page."""
@@ -127,6 +128,7 @@ class Desk:
         access: the gate.
         ledger: the audit and remembered answers.
         approvals: changes that wait for a second person, where that is asked for.
+        owed: what the ledger is yet to be told of changes that are made.
         lock: held from the look at the revision to the change.
     """
 
@@ -134,6 +136,7 @@ class Desk:
     access: Access
     ledger: Ledger
     approvals: Approvals
+    owed: Owed
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def reader(self, request: Request, space: str = "") -> tuple[Caller, str]:
@@ -198,6 +201,7 @@ class Desk:
             told = f"{request.method} {request.url.path} {json.dumps(asked, sort_keys=True)}"
             digest = hashlib.sha256(told.encode()).hexdigest()
             who = caller.key or caller.name
+            self.owed.pay()  # perhaps the answer of this very key
             found = self.ledger.rows(
                 "SELECT digest, status, body FROM idempotent WHERE who = ? AND key = ?", (who, key)
             )
@@ -208,9 +212,8 @@ class Desk:
                 return JSONResponse(json.loads(body), status_code=status, headers={"idempotent-replayed": "true"})
             self.fresh(request)
             answer = work()
-            with self.ledger.writing() as db:
-                values = (who, key, digest, answer.status_code, bytes(answer.body).decode(), now())
-                db.execute("INSERT OR IGNORE INTO idempotent VALUES (?, ?, ?, ?, ?, ?)", values)
+            values = (who, key, digest, answer.status_code, bytes(answer.body).decode(), now())
+            self.owed.tell(("INSERT OR IGNORE INTO idempotent VALUES (?, ?, ?, ?, ?, ?)", values))
             return answer
 
     def wished(self, caller: Caller, space: str, kind: str, asked: Mapping[str, Any]) -> Waiting | list[dict[str, Any]]:
@@ -252,19 +255,24 @@ class Desk:
             author: who asked for it, where that was another.
         """
         edits, terms = self._read(kind, asked, space, author or caller.name)
-        if kind == "add":
-            revisions = self.editor.add(*edits, terms=terms)
-        elif kind == "replace":
-            revisions = [self.editor.replace(edits[0], terms=terms[0])]
-        else:
-            revisions = self.editor.memory.enable([asked["id"]], terms=Terms(author=author or caller.name))
-        return self.audited(kind, caller, space, revisions)
+
+        def change() -> list[Revision]:
+            if kind == "add":
+                return self.editor.add(*edits, terms=terms)
+            if kind == "replace":
+                return [self.editor.replace(edits[0], terms=terms[0])]
+            return self.editor.memory.enable([asked["id"]], terms=Terms(author=author or caller.name))
+
+        return self.audited(kind, caller, space, change)
 
     def withdrawn(self, caller: Caller, known: Revision, what: Literal["retract", "disable"]) -> dict[str, Any]:
         """Take an edit out of force; that needs no second person."""
         memory, ids, terms = self.editor.memory, [known.edit.id], Terms(author=caller.name)
-        revisions = memory.retract(ids, terms=terms) if what == "retract" else memory.enable(ids, on=False, terms=terms)
-        return self.audited(what, caller, known.edit.space, revisions)[0]
+
+        def change() -> list[Revision]:
+            return memory.retract(ids, terms=terms) if what == "retract" else memory.enable(ids, on=False, terms=terms)
+
+        return self.audited(what, caller, known.edit.space, change)[0]
 
     def undone(self, caller: Caller, space: str, revisions: int) -> list[dict[str, Any]]:
         """Take back the newest revisions, whosever they are.
@@ -275,7 +283,7 @@ class Desk:
         # where a second person is asked for, undo may put an edit in force again
         self.access.needs(caller, "approver" if self.approvals.wanted else "editor", "*")
         memory: Any = self.editor.memory
-        return self.audited("undo", caller, space, memory.undo(revisions))
+        return self.audited("undo", caller, space, lambda: memory.undo(revisions))
 
     def settled(
         self, caller: Caller, number: int, verdict: Literal["approved", "rejected"]
@@ -291,14 +299,18 @@ class Desk:
         for space in {waits.space, *(one["space"] or waits.space for one in waits.asked["edits"])}:
             self.access.needs(caller, "approver", space)  # a batch may reach beyond its own space
         with self.lock:
-            waiting = self.approvals.settle(number, caller, verdict)
+            self.owed.pay()  # perhaps this very verdict
             if verdict == "rejected":
-                return waiting, []
+                return self.approvals.reject(number, caller), []
+            waiting = self.approvals.claim(number, caller)
             try:
-                return waiting, self.made(caller, waiting.space, waiting.kind, waiting.asked, waiting.author)
+                done = self.made(caller, waiting.space, waiting.kind, waiting.asked, waiting.author)
             except Exception:
-                self.approvals.reopen(number)
+                self.approvals.release(number, caller)
                 raise
+            approved, told = self.approvals.approved(waiting, caller)
+            self.owed.tell(*told)
+            return approved, done
 
     def compared(self, text: str, space: str) -> Compared:
         """An input answered by the base and under the edits, and why."""
@@ -314,10 +326,18 @@ class Desk:
         id = asked["id"] if kind == "replace" else ""
         return [one.edit(space, id) for one in sent], [one.terms(author) for one in sent]
 
-    def audited(self, what: str, caller: Caller, space: str, revisions: list[Revision]) -> list[dict[str, Any]]:
-        """The documents of a change, which goes into the audit."""
+    def audited(
+        self, what: str, caller: Caller, space: str, change: Callable[[], list[Revision]]
+    ) -> list[dict[str, Any]]:
+        """Make a change, which goes into the audit; its documents.
+
+        Raises:
+            StoreError: the memory could not be written, or an earlier change is not yet in the audit; nothing was done.
+        """
+        self.owed.pay()
+        revisions = change()
         told = [{"id": one.edit.id, "revision": one.number, "kind": one.kind} for one in revisions]
-        self.ledger.note(what, caller.name, space, {"edits": told})
+        self.owed.tell(line(what, caller.name, space, {"edits": told}))
         return [revision_document(one) for one in revisions]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from errata.errors import StoreError
+from errata.settings import default_memory
 
 MIGRATIONS: Sequence[tuple[str, str]] = (
     (
@@ -49,6 +51,11 @@ MIGRATIONS: Sequence[tuple[str, str]] = (
     ),
 )
 """Named steps of the schema, in order; one that has run is never changed."""
+WAIT = 30.0
+"""Seconds that another process's write is waited for."""
+
+Statement = tuple[str, tuple[object, ...]]
+"""SQL with `?` for values, and the values."""
 
 
 class Ledger:
@@ -67,12 +74,24 @@ class Ledger:
         try:
             if self.path != ":memory:":
                 Path(self.path).parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None, timeout=30)
-            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None, timeout=WAIT)
+            self._use_wal()
             self._db.execute("PRAGMA synchronous = FULL")
             self._migrate()
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"the service's ledger {self.path} cannot be opened: {error}") from error
+
+    def _use_wal(self) -> None:
+        """Switch to WAL; SQLite does not wait for another process here, so we do."""
+        until = time.monotonic() + WAIT
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
 
     def _migrate(self) -> None:
         with self._lock:
@@ -84,7 +103,11 @@ class Ledger:
                 done = [name for (name,) in self._db.execute("SELECT name FROM migrations ORDER BY rowid")]
                 known = [name for name, _ in MIGRATIONS]
                 if done != known[: len(done)]:
-                    raise StoreError(f"the service's ledger {self.path} was written by a newer errata; upgrade errata")
+                    newer = ", ".join(sorted(set(done) - set(known))) or "its steps in another order"
+                    raise StoreError(
+                        f"the service's ledger {self.path} was written by a newer errata (it knows {newer}); "
+                        "upgrade errata"
+                    )
                 for name, script in MIGRATIONS[len(done) :]:
                     for statement in script.split(";"):
                         if statement.strip():
@@ -92,7 +115,7 @@ class Ledger:
                     self._db.execute("INSERT INTO migrations VALUES (?, ?)", (name, now()))
                 self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                self._roll_back()
                 raise
 
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
@@ -109,22 +132,30 @@ class Ledger:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """A write transaction, durable when it ends.
+        """A write transaction, durable when it ends; inside another one of this thread, a part of that.
 
         Raises:
             StoreError: it could not be written; nothing was.
         """
         with self._lock:
+            if self._db.in_transaction:
+                yield self._db
+                return
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 try:
                     yield self._db
+                    self._db.execute("COMMIT")
                 except BaseException:
-                    self._db.execute("ROLLBACK")
+                    self._roll_back()
                     raise
-                self._db.execute("COMMIT")
             except sqlite3.Error as error:
-                raise StoreError(f"the service's ledger cannot be written: {error}") from error
+                raise StoreError(f"the service's ledger {self.path} cannot be written: {error}") from error
+
+    def _roll_back(self) -> None:
+        """Undo a transaction, unless SQLite did so by itself, as on a full disk."""
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
 
     def note(self, what: str, who: str, space: str, told: Mapping[str, object]) -> None:
         """One line of the audit.
@@ -139,12 +170,9 @@ class Ledger:
 
     def note_all(self, lines: Sequence[tuple[str, str, str, Mapping[str, object]]]) -> None:
         """Several lines of the audit in one transaction."""
-        made = now()
         with self.writing() as db:
-            db.executemany(
-                "INSERT INTO audit (time, what, who, space, told) VALUES (?, ?, ?, ?, ?)",
-                [(made, what, who, space, json.dumps(told, ensure_ascii=False)) for what, who, space, told in lines],
-            )
+            for one in lines:
+                db.execute(*line(*one))
 
     def audit(self, *, what: str = "", after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
         """Lines of the audit, oldest first."""
@@ -159,6 +187,19 @@ class Ledger:
         """Close the file; closing twice does no harm."""
         with self._lock:
             self._db.close()
+
+
+def line(what: str, who: str, space: str, told: Mapping[str, object]) -> Statement:
+    """The statement that writes one line of the audit, as of now; see `Ledger.note`."""
+    into = "INSERT INTO audit (time, what, who, space, told) VALUES (?, ?, ?, ?, ?)"
+    return into, (now(), what, who, space, json.dumps(told, ensure_ascii=False))
+
+
+def ledger_path(memory: str) -> str:
+    """The ledger's file beside a memory's."""
+    if memory == ":memory:" or "://" in memory:
+        return ":memory:" if memory == ":memory:" else str(default_memory().with_suffix(".service.db"))
+    return str(Path(memory).with_suffix(".service.db"))
 
 
 def now() -> str:
