@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -43,18 +44,20 @@ def serve_verb(config: str | None, memory: str | None, upstream: str | None, mod
     try:
         import uvicorn
 
-        from errata.service.app import make_service
+        from errata.service.app import make_service, untold
         from errata.service.listening import listening
         from errata.service.telemetry import log_to_stderr
     except ImportError as error:
         raise MissingExtra(error.name or "fastapi", "service") from error
     log_to_stderr(settings.telemetry.log_format)
+    logging.getLogger("uvicorn.error").addFilter(untold)
     service = make_service(settings)
     listen = settings.listen
     server = uvicorn.Server(
         uvicorn.Config(
             service.app, host=listen.host, port=listen.port, log_level="warning", access_log=False,
             server_header=False, date_header=False, timeout_graceful_shutdown=30,
+            timeout_keep_alive=75,  # longer than the 60 s of usual gateways, which else use what we just closed
         )
     )  # fmt: skip
     sockets = [listening(listen.host, listen.port)]

@@ -210,6 +210,11 @@ def _metrics(app: FastAPI, access: Access, metrics: Metrics) -> None:
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
+def untold(record: logging.LogRecord) -> bool:
+    """Whether a log record of the HTTP server tells something new: a cut answer has been told in one line before."""
+    return not (record.exc_info and isinstance(record.exc_info[1], Cut))
+
+
 def _errors(app: FastAPI, metrics: Metrics) -> None:
     @app.exception_handler(AccessError)
     def refused(request: Request, error: AccessError) -> JSONResponse:
