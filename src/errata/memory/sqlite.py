@@ -30,25 +30,36 @@ def open_memory(url: str | Path, *, exact_limit: int = 20_000, read_only: bool =
         MissingExtra: a PostgreSQL URL, and psycopg is not installed.
         StoreError: the memory cannot be opened, is damaged, no memory, or written by a newer errata.
     """
+    path = path_of(url)
+    if path is not None:
+        return SqliteMemory(path, exact_limit=exact_limit, read_only=read_only)
+    from errata.memory.postgres import PostgresMemory
+
+    return PostgresMemory(str(url), exact_limit=exact_limit, read_only=read_only)
+
+
+def path_of(url: str | Path) -> str | None:
+    """The file (or ":memory:") that a path or an sqlite URL names; None for a PostgreSQL URL.
+
+    Raises:
+        ConfigError: another kind of URL.
+    """
     text = str(url)
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", text)
     kind = scheme[1].lower() if scheme else ""
     if not text.strip():
         raise ConfigError("the memory's path is empty; name a file or sqlite:///file", key="memory")
     if kind == "sqlite":
-        path = unquote(re.sub(r"^sqlite:(///?)?", "", text, flags=re.IGNORECASE)) or ":memory:"
-        return SqliteMemory(path, exact_limit=exact_limit, read_only=read_only)
+        return unquote(re.sub(r"^sqlite:(///?)?", "", text, flags=re.IGNORECASE)) or ":memory:"
     if kind in ("postgresql", "postgres"):
-        from errata.memory.postgres import PostgresMemory
-
-        return PostgresMemory(text, exact_limit=exact_limit, read_only=read_only)
+        return None
     if kind and "://" in text:
         raise ConfigError(
             f"a memory cannot be opened from {text.split('://')[0]}://",
             key=kind,
             accepted=("sqlite", "postgresql", "a file path"),
         )
-    return SqliteMemory(text, exact_limit=exact_limit, read_only=read_only)
+    return text
 
 
 class SqliteMemory(SqlMemory):
