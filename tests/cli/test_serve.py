@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any
 
@@ -11,7 +12,8 @@ from click.testing import CliRunner
 
 from errata.cli import main
 from errata.service import app
-from errata.service.app import Service
+from errata.service.app import Service, untold
+from errata.service.upstream import Cut
 from serving import service
 
 
@@ -37,3 +39,9 @@ def test_a_link_signs_in_on_a_loopback_address_only(host: str, monkeypatch: pyte
         assert found[1] is None and made[0].ledger.rows("SELECT * FROM links") == []
     else:
         assert made[0].sessions.follow(found[1]) is not None
+
+
+def test_a_cut_answer_is_not_told_twice() -> None:
+    for error, new in ((Cut("the upstream's answer broke off"), False), (ValueError("a bug"), True)):
+        info = (type(error), error, None)
+        assert untold(logging.LogRecord("uvicorn.error", logging.ERROR, "x.py", 1, "it failed", (), info)) is new

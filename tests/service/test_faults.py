@@ -224,6 +224,8 @@ def test_a_full_disk_refuses_edits_and_nothing_else(small_disk: Path, tmp_path: 
             assert error(answer) == (503, "memory_error") and "disk is full" in answer.json()["error"]["message"]
             refused += 1
         assert refused > 30
+        many = {"edits": [numbered(number, note="x" * 4000) for number in range(100, 150)]}
+        assert error(client.post("/v1/edits/batch", json=many, headers=boss)) == (503, "memory_error")
         assert held(client, boss) == kept and made.editor.memory.revision == len(kept)
         assert ask(client, IN).json()["choices"][0]["message"]["content"] == "Lyon"
         assert ask(client, OUT).json()["choices"][0]["message"]["content"] == OUT
@@ -286,6 +288,19 @@ def test_decisions_that_found_no_room_are_counted_and_the_newest_stay(monkeypatc
         made.records.flush()
         assert [line["who"] for line in made.ledger.audit(what="decision")] == ["c", "d", "late"]
         assert "errata_audit_lost 2.0" in client.get("/metrics").text
+
+
+def test_an_end_is_in_order_though_nothing_can_be_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    made = service(memory=SqliteMemory(tmp_path / "m.db"), ledger=Ledger(tmp_path / "ledger.db"))
+    with client_of(made) as client:
+        assert ask(client, OUT).status_code == 200
+        soon(lambda: made.records.waiting == 0)
+        with made.ledger.writing() as db:
+            db.execute("DROP TABLE audit")
+        assert ask(client, OUT).status_code == 200
+    assert "records are lost" in caplog.text
+    with pytest.raises(StoreError, match="closed"):
+        made.editor.memory.list()
 
 
 # Approvals

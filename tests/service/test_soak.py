@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from errata.errors import ConfigError
 from errata.experiments.crowd import Query
 from errata.service import soak
 from errata.service.app import Service
+from errata.service.driving import DELAY, FAILED, Line, Timed, fake_upstream
 from errata.service.soak import Soak, bench_soak, resident
 from serving import Base, serving
 
@@ -70,6 +72,24 @@ def test_refusals_and_broken_answers_are_counted() -> None:
         base.plan = "cut"
         told = soaked(made, str(client.base_url), rate=10, seconds=0.5, changes=0.1)
         assert told["errors"] >= 5 and told["first_error"] and told["ms_p50"] is None
+
+
+def test_the_client_reads_answers_whole_and_takes_a_break_for_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+
+    async def ask(url: str, *streams: bool) -> list[Timed]:
+        line = Line(url)
+        try:
+            return [await line.ask("a", stream=stream) for stream in streams]
+        finally:
+            line.close()
+
+    with fake_upstream() as upstream:
+        plain, streamed = asyncio.run(ask(upstream.url, False, True))
+    assert plain.status == streamed.status == 200 and b"An answer." in plain.body
+    assert DELAY <= streamed.first <= streamed.whole
+    with serving(Base(plan="cut")) as (client, _), pytest.raises(FAILED):
+        asyncio.run(ask(str(client.base_url), True))
 
 
 def test_what_cannot_be_soaked_is_told() -> None:
