@@ -11,14 +11,16 @@ import uvicorn
 from click.testing import CliRunner
 
 from errata.cli import main
+from errata.errors import StoreError
 from errata.service import app
 from errata.service.app import Service, untold
+from errata.service.console.sessions import Sessions
 from errata.service.upstream import Cut
 from serving import service
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
-def test_a_link_signs_in_on_a_loopback_address_only(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def served(host: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Service, str]:
+    """A service that `errata serve` made over fakes, and what it said; nothing listens."""
     made: list[Service] = []
 
     def fake(settings: Any) -> Service:
@@ -33,12 +35,27 @@ def test_a_link_signs_in_on_a_loopback_address_only(host: str, monkeypatch: pyte
     monkeypatch.setattr(uvicorn.Server, "run", run)
     shown = CliRunner().invoke(main, ["serve", "--host", host, "--port", "0"])
     assert shown.exit_code == 0, shown.output
-    found = re.search(rf"console: http://{re.escape(host)}:\d+/console(?:/\?token=(\S+))?", shown.output)
+    return made[0], shown.output
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_a_link_signs_in_on_a_loopback_address_only(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, shown = served(host, monkeypatch)
+    found = re.search(rf"console: http://{re.escape(host)}:\d+/console(?:/\?token=(\S+))?", shown)
     assert found
     if host == "0.0.0.0":
-        assert found[1] is None and made[0].ledger.rows("SELECT * FROM links") == []
+        assert found[1] is None and made.ledger.rows("SELECT * FROM links") == []
     else:
-        assert made[0].sessions.follow(found[1]) is not None
+        assert made.sessions.follow(found[1]) is not None
+
+
+def test_a_full_disk_keeps_no_service_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(sessions: Sessions) -> str:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(Sessions, "link", full)
+    _, shown = served("127.0.0.1", monkeypatch)
+    assert "/console   (no link that signs in: the disk is full)" in shown
 
 
 def test_a_cut_answer_is_not_told_twice() -> None:
