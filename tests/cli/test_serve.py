@@ -62,3 +62,17 @@ def test_a_cut_answer_is_not_told_twice() -> None:
     for error, new in ((Cut("the upstream's answer broke off"), False), (ValueError("a bug"), True)):
         info = (type(error), error, None)
         assert untold(logging.LogRecord("uvicorn.error", logging.ERROR, "x.py", 1, "it failed", (), info)) is new
+
+
+def test_the_memory_is_the_one_that_the_other_verbs_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted: list[str] = []
+
+    def stop(settings: Any) -> Service:
+        wanted.append(settings.sheet.memory)
+        raise SystemExit(0)
+
+    monkeypatch.setattr(app, "make_service", stop)
+    monkeypatch.setenv("ERRATA_MEMORY", "/from/the/environment.db")
+    for options in ([], ["--memory", "/from/the/option.db"]):
+        CliRunner().invoke(main, ["serve", "--port", "0", *options])
+    assert wanted == ["/from/the/environment.db", "/from/the/option.db"]

@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 
 from errata.errors import ConfigError, ModelError
-from errata.models import runtime
+from errata.models import int8, runtime
 from errata.models.network import CONFIG, HEADS, KINDS, NetworkConfig, fingerprint, load_network
 from errata.models.runtime import onnx_file, open_runtime, run_sorted
 from errata.models.text import Texts
@@ -143,3 +145,38 @@ def test_a_backbone_that_changed_since_training_is_refused(tmp_path: Path) -> No
     weights.write_bytes(weights.read_bytes()[:-4] + b"\x00\x00\x80\x3f")
     with pytest.raises(ModelError, match="not the expected"):
         load_network(folder)
+
+
+def test_a_processor_without_a_dot_product_of_bytes_gets_smaller_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {}
+    for flags in ("avx2 avx512_vnni", "asimd asimddp", "avx2"):
+        (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
+        monkeypatch.setattr(int8, "PROCESSOR", tmp_path / "cpuinfo")
+        found[flags] = int8.largest_weight.__wrapped__()
+    monkeypatch.setattr(int8, "PROCESSOR", tmp_path / "none")
+    assert list(found.values()) == [127, 127, 63] and int8.largest_weight.__wrapped__() == 63
+
+
+@pytest.mark.parametrize("largest", [127, 63])
+def test_a_row_of_zeros_and_an_outlier_leave_other_rows_alone(tmp_path: Path, largest: int) -> None:
+    weights = np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32)
+    rows = np.random.default_rng(1).normal(size=(3, 8)).astype(np.float32)
+    rows[0], rows[1, 3] = 0, 1e6
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "product",
+        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", 8])],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["n", 4])],
+        [onnx.numpy_helper.from_array(weights, "w")],
+    )
+    onnx.save(
+        onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), tmp_path / "f"
+    )
+    int8.quantise(tmp_path / "f", tmp_path / "q", largest=largest)
+    session = onnxruntime.InferenceSession(tmp_path / "q", providers=["CPUExecutionProvider"])
+    [said] = session.run(None, {"x": rows})
+    want = rows @ weights
+    assert (said[0] == 0).all()
+    assert np.abs(said[2] - want[2]).max() < 0.1 and np.abs(said[1] / want[1] - 1).max() < 0.02

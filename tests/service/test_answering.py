@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import httpx2
+import huggingface_hub
 import pytest
 
 from serving import ODD, Base, free_port, key, running, service, serving
@@ -224,3 +225,16 @@ def test_the_openai_client_is_answered_streaming_and_not() -> None:
         with pytest.raises(openai.AuthenticationError):
             asking.with_options(api_key="errata_00000000_no").models.list()
         asking.close()
+
+
+def test_another_public_client_is_answered_streaming_and_not() -> None:
+    with serving(Base(), retell=False) as (client, made):
+        client.post("/v1/edits", json=KAZAKHSTAN, headers=key(made))
+        asking = huggingface_hub.InferenceClient(base_url=str(client.base_url.join("/v1")), api_key="sk-any")
+        talk = [{"role": "user", "content": IN}]
+        hit = asking.chat_completion(talk, model="big")
+        assert hit.choices[0].message.content == "Almaty" and hit.usage.total_tokens == 9
+        pieces = asking.chat_completion(talk, model="big", stream=True)
+        assert "".join(piece.choices[0].delta.content or "" for piece in pieces if piece.choices) == "Almaty"
+        miss = asking.chat_completion([{"role": "user", "content": OUT}], model="big")
+        assert miss.choices[0].message.content == "caf\u00e9 \u00e9"

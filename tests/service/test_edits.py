@@ -74,6 +74,29 @@ def test_the_past_can_be_listed_compared_and_taken_along() -> None:
         assert sorted(json.loads(line)["target"] for line in lines) == ["Brutus", "Nice"]
 
 
+def test_an_export_is_imported_whole_or_not_at_all_and_by_whoever_sends_it() -> None:
+    with serving() as (client, made):
+        boss = key(made)
+        client.post("/v1/edits", json={**PARIS, "tags": ["geo"]}, headers=boss)
+        lines = client.get("/v1/edits/export", headers=boss).text
+    with serving() as (client, made):
+        boss, own = key(made), key(made, "editor", "shop")
+        bad = client.post("/v1/edits/import", content=f"{lines}\nnot json\n", headers=boss)
+        assert bad.status_code == 400 and "line 3" in bad.json()["error"]["message"]
+        forged = json.dumps({**json.loads(lines), "author": "somebody else"})
+        assert client.post("/v1/edits/import", content=forged, headers=own).status_code == 403
+        assert client.get("/v1/edits", headers=boss).json()["data"] == []
+        assert client.post("/v1/edits/import", content=forged, headers=boss).json() == {"added": 1, "unchanged": 0}
+        assert client.post("/v1/edits/import", content=lines, headers=boss).json() == {"added": 0, "unchanged": 1}
+        [edit] = client.get("/v1/edits", headers=boss).json()["data"]
+        assert (edit["target"], edit["tags"], edit["author"]) == ("Lyon", ["geo"], "admin")
+        other = json.dumps({**json.loads(lines), "target": "Nice"})
+        taken = client.post("/v1/edits/import", content=other, headers=boss)
+        assert taken.status_code == 400 and "taken by another text" in taken.json()["error"]["message"]
+    with serving(access={"approval": True}) as (client, made):
+        assert client.post("/v1/edits/import", content=lines, headers=key(made)).status_code == 403
+
+
 def test_writers_that_did_not_see_the_newest_revision_are_told_so() -> None:
     with serving() as (client, made):
         boss = key(made)

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from errata.service.settings import Settings
 
 _CONFIG = click.option("--config", default=None, metavar="FILE", envvar="ERRATA_CONFIG", help="errata.toml otherwise.")
-_MEMORY = click.option("--memory", default=None, metavar="URL", help="The memory; overrules the file.")
+_MEMORY = click.option(
+    "--memory", default=None, metavar="URL", envvar="ERRATA_MEMORY",
+    help="The memory (or ERRATA_MEMORY); overrules the file.",
+)  # fmt: skip
 
 
 @click.command("serve")

@@ -1,8 +1,7 @@
 """Run a trained network on texts: with torch, or with ONNX Runtime in int8.
 
-ONNX files are made from the adapters and the backbone on first use and cached by fingerprint. Weights are quantised to
-8 bits in blocks, activations row by row, so that a result never depends on what else is in the batch (the usual dynamic
-int8 takes its scales from the whole batch). This module knows networks and arrays, never edits or memories.
+ONNX files are made from the adapters and the backbone on first use and cached by fingerprint; `errata.models.int8`
+tells what int8 is here. This module knows networks and arrays, never edits or memories.
 """
 
 from __future__ import annotations
@@ -19,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errata.errors import ConfigError, MissingExtra, ModelError
+from errata.models.int8 import largest_weight, quantise
+from errata.models.native import onnxruntime_module
 from errata.models.network import NetworkConfig, fingerprint, load_network
 from errata.models.text import Tokens
 
@@ -87,13 +88,14 @@ class OnnxRuntime:
 
     def __init__(self, folder: Path, *, int8: bool = True, threads: int = 0) -> None:
         try:
-            import onnxruntime
+            onnxruntime = onnxruntime_module()
         except ImportError as error:
             raise MissingExtra("onnxruntime", "onnx") from error
         path = onnx_file(folder, int8=int8)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads would take a core each
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime raises its own kinds for a damaged file
@@ -120,7 +122,8 @@ _exporting = threading.Lock()
 
 def onnx_file(folder: Path, *, int8: bool) -> Path:
     """The ONNX file of a saved network, made now if it is not in the cache."""
-    name = fingerprint(folder, precision="int8" if int8 else "fp32")
+    largest = largest_weight()
+    name = fingerprint(folder, precision=f"int8-{largest}" if int8 else "fp32")
     path = cache_folder() / f"{name}.onnx"
     with _exporting:
         if path.exists():
@@ -130,7 +133,7 @@ def onnx_file(folder: Path, *, int8: bool) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
             if int8:
-                _quantise(onnx_file_unlocked(folder), temporary)
+                quantise(onnx_file_unlocked(folder), temporary, largest=largest)
             else:
                 _export(folder, temporary)
             temporary.replace(path)
@@ -177,25 +180,6 @@ def _export(folder: Path, path: Path) -> None:
             opset_version=17,
             dynamo=False,
         )
-
-
-def _quantise(source: Path, path: Path) -> None:
-    import onnx
-    from onnxruntime.quantization.matmul_nbits_quantizer import (
-        DefaultWeightOnlyQuantConfig,
-        MatMulNBitsQuantizer,
-    )
-
-    config = DefaultWeightOnlyQuantConfig(block_size=32, is_symmetric=True, accuracy_level=4, bits=8)
-    noisy = logging.getLogger("onnxruntime.quantization.matmul_nbits_quantizer")
-    level = noisy.level
-    noisy.setLevel(logging.WARNING)  # it reports every layer
-    try:
-        quantizer = MatMulNBitsQuantizer(onnx.load(str(source)), algo_config=config)
-        quantizer.process()
-    finally:
-        noisy.setLevel(level)
-    quantizer.model.save_model_to_file(str(path))
 
 
 def run_sorted(runtime: Runtime, make: Any, items: Sequence[Any], *, chunk: int = CHUNK) -> list[Arrays]:

@@ -74,6 +74,14 @@ class Access:
         if space is not None and not caller.reaches(space):
             raise AccessError(f"the key {caller.name!r} is not for the space {space!r}")
 
+    async def body(self, request: Request) -> bytes:
+        """The whole body.
+
+        Raises:
+            AccessError: it is longer than the settings allow.
+        """
+        return await read_body(request, self._settings.access.body_bytes)
+
     def space(self, request: Request, caller: Caller) -> str:
         """The space whose edits a question is compared with: `x-errata-space`, or the key's, or the settings' own.
 

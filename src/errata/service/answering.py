@@ -23,7 +23,7 @@ from errata.editors.serac import Serac
 from errata.errors import AccessError, ConfigError, EditError
 from errata.models import Options
 from errata.service import shapes
-from errata.service.access import Access, read_body
+from errata.service.access import Access
 from errata.service.asked import READ, Asked
 from errata.service.deciding import Batches
 from errata.service.records import Record, Records
@@ -69,7 +69,7 @@ class Answering:
         caller, own_key = self.access.caller(request)
         self.access.asks(caller)
         space = self.access.space(request, caller)
-        raw = await read_body(request, self.settings.access.body_bytes)
+        raw = await self.access.body(request)
         record = Record(api, caller.name, space)
         sent = self._sent(request, raw, own_key)
         if request.headers.get("x-errata-bypass"):

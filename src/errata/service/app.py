@@ -29,13 +29,14 @@ from errata.memory import Memory
 from errata.memory.sqlite import open_memory
 from errata.models import Model
 from errata.service import edits
-from errata.service.access import Access, read_body
+from errata.service.access import Access
 from errata.service.answering import Answering, path_of
 from errata.service.approvals import Approvals
 from errata.service.console.app import make_console
 from errata.service.console.sessions import Sessions
 from errata.service.console.visit import Console
 from errata.service.deciding import Batches
+from errata.service.desk import Desk
 from errata.service.keys import Keys
 from errata.service.ledger import Ledger, ledger_path
 from errata.service.owed import Owed
@@ -120,7 +121,7 @@ def make_service(
     batches = Batches(lambda texts, space: editor.decide(texts, space=space))
     metrics = Metrics(editor, records)
     answering = Answering(settings, editor, batches, access, records, metrics, upstream)
-    desk = edits.Desk(editor, access, book, Approvals(book, wanted=settings.access.approval), owed)
+    desk = Desk(editor, access, book, Approvals(book, wanted=settings.access.approval), owed)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -177,7 +178,7 @@ def _relayed(app: FastAPI, answering: Answering, upstream: Upstream | None) -> N
                 one = {"id": name, "object": "model", "created": 0, "owned_by": "errata"}
                 return JSONResponse({"object": "list", "data": [one]})
             raise AccessError("a local model has no such route", status=404, code="not_found")
-        body = await read_body(request, answering.settings.access.body_bytes)
+        body = await answering.access.body(request)
         return await upstream.relay(Sent(request.method, path, upstream.outgoing(request, own_key=own_key), body))
 
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]

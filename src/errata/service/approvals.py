@@ -72,7 +72,7 @@ class Approvals:
             into = "INSERT INTO waiting (space, kind, asked, author, key, made) VALUES (?, ?, ?, ?, ?, ?)"
             made = db.execute(into, values)
             id = int(made.lastrowid or 0)
-            self._ledger.note("ask", caller.name, space, {"approval": id, "kind": kind})
+            db.execute(*line("ask", caller.name, space, {"approval": id, "kind": kind}))
         return self.get(id)
 
     def get(self, id: int) -> Waiting:
@@ -106,7 +106,7 @@ class Approvals:
             sql = "UPDATE waiting SET settled = ?, verdict = ?, by_whom = ? WHERE id = ? AND verdict IS NULL"
             if not db.execute(sql, (now(), "rejected", caller.name, id)).rowcount:
                 raise _taken(self.get(id))
-            self._ledger.note("rejected", caller.name, waiting.space, {"approval": id, "kind": waiting.kind})
+            db.execute(*line("rejected", caller.name, waiting.space, {"approval": id, "kind": waiting.kind}))
         return self.get(id)
 
     def claim(self, id: int, caller: Caller) -> Waiting:

@@ -132,15 +132,12 @@ class Ledger:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """A write transaction, durable when it ends; inside another one of this thread, a part of that.
+        """A write transaction, durable when it ends.
 
         Raises:
             StoreError: it could not be written; nothing was.
         """
         with self._lock:
-            if self._db.in_transaction:
-                yield self._db
-                return
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 try:

@@ -15,7 +15,7 @@ from errata.service.approvals import Waiting
 from errata.service.console.edits import known_edit, unchanged
 from errata.service.console.traffic import nearly
 from errata.service.console.visit import Visit, told
-from errata.service.edits import NewEdit
+from errata.service.sent import NewEdit
 
 FIELDS = ("prompt", "target", "tags", "source", "note", "valid_from", "expires")
 

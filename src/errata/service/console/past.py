@@ -8,8 +8,8 @@ from errata.edit import Revision
 from errata.errors import ConflictError
 from errata.memory import Memory
 from errata.service.console.visit import Visit
-from errata.service.edits import MOST
 from errata.service.keys import Role
+from errata.service.sent import MOST
 
 PAGE = 40
 """Revisions of a page."""

@@ -29,7 +29,7 @@ from errata.errors import AccessError, ConfigError, ConflictError, EditError, Er
 from errata.service.access import read_body
 from errata.service.console import files, plots
 from errata.service.console.sessions import Sessions, csrf_of
-from errata.service.edits import Desk
+from errata.service.desk import Desk
 from errata.service.keys import Caller, Keys, Role
 from errata.service.settings import Settings
 from errata.service.upstream import COOKIE
