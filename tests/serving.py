@@ -24,6 +24,7 @@ from errata.memory.sqlite import SqliteMemory
 from errata.models import Model
 from errata.models.echo import EchoModel
 from errata.service.app import Service, make_service
+from errata.service.ledger import Ledger
 from errata.service.listening import listening
 from errata.service.settings import load_settings
 from fakes import EchoCounterfactual, OverlapScope
@@ -40,11 +41,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(app: Any) -> Iterator[str]:
+def running(app: Any, port: int = 0) -> Iterator[str]:
     """The application's URL while it runs in a thread of its own."""
     config = uvicorn.Config(app, port=0, log_level="error", access_log=False, server_header=False, date_header=False)
     server = uvicorn.Server(config)
-    bound = listening("127.0.0.1", 0)
+    bound = listening("127.0.0.1", port)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
     thread.start()
     try:
@@ -65,7 +66,8 @@ class Base:
 
     Args:
         seen: (method, path with query, headers as they came, body) of every request.
-        plan: what it does next: "answer", "fail" (500), "cut" (breaks off mid-stream), "slow", "nonsense".
+        plan: what it does next: "answer", "fail" (500), "cut" (breaks off mid-stream), "slow" (answers when the plan is
+            another), "stall" (so too, mid-stream).
     """
 
     seen: list[tuple[str, str, list[tuple[str, str]], bytes]] = field(default_factory=list)
@@ -82,10 +84,9 @@ class Base:
         self.seen.append((request.method, target, headers, body))
         if self.plan == "fail":
             return Response(b"the base fell over", 500, {"x-request-id": "r-500"})
-        if self.plan == "slow":
-            await asyncio.sleep(30)
+        await self.while_it_is("slow")
         sent: Any = json.loads(body) if body.startswith(b"{") else {}
-        if sent.get("stream") or self.plan == "cut":
+        if sent.get("stream") or self.plan in ("cut", "stall"):
             return StreamingResponse(self.pieces(), media_type="text/event-stream", headers={"x-request-id": "r-1"})
         if request.url.path == "/v1/models":
             return JSONResponse({"object": "list", "data": [{"id": "big", "object": "model"}]})
@@ -94,11 +95,17 @@ class Base:
         answer.headers.append("set-cookie", "b=2")
         return answer
 
+    async def while_it_is(self, plan: str) -> None:
+        until = time.monotonic() + 30
+        while self.plan == plan and time.monotonic() < until:
+            await asyncio.sleep(0.01)
+
     async def pieces(self) -> AsyncIterator[bytes]:
         yield b'data: {"choices":[{"delta":{"content":"one "}}]}\n\n'
         await asyncio.sleep(0.05)
         if self.plan == "cut":
             raise RuntimeError("the upstream broke off")
+        await self.while_it_is("stall")
         yield b'data:   {"choices":[{"delta":{"content":"two"}}]}\r\n\r\n'
         yield b"data: [DONE]\n\n"
 
@@ -114,16 +121,19 @@ def service(
     url: str = "",
     *,
     model: Model | None = None,
-    memory: Memory | None = None,
     retell: bool = False,
+    memory: Memory | None = None,
+    ledger: Ledger | None = None,
     **tables: dict[str, Any],
 ) -> Service:
-    """A service over fakes, its memory and ledger in RAM unless another memory is given."""
+    """A service over fakes, its memory and ledger in RAM unless given."""
     settings = load_settings(upstream={"url": url and f"{url}/v1", **tables.pop("upstream", {})}, **tables)
     parts: dict[str, Any] = {"scope": Knows()}
     if not retell:
         parts["counterfactual"] = EchoCounterfactual()
-    return make_service(settings, memory=memory or SqliteMemory(":memory:"), model=model or EchoModel(), **parts)
+    return make_service(
+        settings, memory=memory or SqliteMemory(":memory:"), model=model or EchoModel(), ledger=ledger, **parts
+    )
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,20 @@ import uvicorn
 from click.testing import CliRunner
 
 from errata.cli import main
+from errata.errors import StoreError
 from errata.memory.postgres import PostgresMemory
 from errata.memory.sqlite import SqliteMemory
 from errata.service import app
-from errata.service.app import Service
+from errata.service.app import Service, untold
+from errata.service.console.sessions import Sessions
 from errata.service.keys import Keys
 from errata.service.ledgers import ledger_of
+from errata.service.upstream import Cut
 from serving import service
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
-def test_a_link_signs_in_on_a_loopback_address_only(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def served(host: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Service, str]:
+    """A service that `errata serve` made over fakes, and what it said; nothing listens."""
     made: list[Service] = []
 
     def fake(settings: Any) -> Service:
@@ -37,12 +41,33 @@ def test_a_link_signs_in_on_a_loopback_address_only(host: str, monkeypatch: pyte
     monkeypatch.setattr(uvicorn.Server, "run", run)
     shown = CliRunner().invoke(main, ["serve", "--host", host, "--port", "0"])
     assert shown.exit_code == 0, shown.output
-    found = re.search(rf"console: http://{re.escape(host)}:\d+/console(?:/\?token=(\S+))?", shown.output)
+    return made[0], shown.output
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_a_link_signs_in_on_a_loopback_address_only(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, shown = served(host, monkeypatch)
+    found = re.search(rf"console: http://{re.escape(host)}:\d+/console(?:/\?token=(\S+))?", shown)
     assert found
     if host == "0.0.0.0":
-        assert found[1] is None and made[0].ledger.rows("SELECT * FROM links") == []
+        assert found[1] is None and made.ledger.rows("SELECT * FROM links") == []
     else:
-        assert made[0].sessions.follow(found[1]) is not None
+        assert made.sessions.follow(found[1]) is not None
+
+
+def test_a_full_disk_keeps_no_service_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(sessions: Sessions) -> str:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(Sessions, "link", full)
+    _, shown = served("127.0.0.1", monkeypatch)
+    assert "/console   (no link that signs in: the disk is full)" in shown
+
+
+def test_a_cut_answer_is_not_told_twice() -> None:
+    for error, new in ((Cut("the upstream's answer broke off"), False), (ValueError("a bug"), True)):
+        info = (type(error), error, None)
+        assert untold(logging.LogRecord("uvicorn.error", logging.ERROR, "x.py", 1, "it failed", (), info)) is new
 
 
 def test_the_memory_is_the_one_that_the_other_verbs_take(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,16 +18,23 @@ from fastapi.responses import JSONResponse
 
 from errata.errors import AccessError, ConfigError, ConflictError, EditError, StoreError
 from errata.service import once as remembering
-from errata.service.approvals import Approvals
+from errata.service.approvals import HELD, Approvals
 from errata.service.console.sessions import LOCAL, Sessions
 from errata.service.keys import Caller, Keys
-from errata.service.ledger import Ledger
+from errata.service.ledger import Ledger, now
 from errata.service.ledgercopy import LedgerReport, copy_ledger
 from errata.service.ledgerfile import FileLedger
 from errata.service.once import once
+from errata.service.owed import Owed
 
 Again = Callable[..., Ledger]
 ANN, BOB = Caller("ann", "editor", key="1"), Caller("bob", "approver", key="2")
+
+
+def approve(ledger: Ledger, id: int) -> None:
+    approvals = Approvals(ledger, wanted=True)
+    _, told = approvals.approved(approvals.claim(id, BOB), BOB)
+    Owed(ledger).tell(*told)
 
 
 def fill(ledger: Ledger) -> str:
@@ -35,9 +42,9 @@ def fill(ledger: Ledger) -> str:
     keys, approvals = Keys(ledger), Approvals(ledger, wanted=True)
     _, secret = keys.make("ann", "editor", ["red", "blü"], expires=datetime.now(UTC) + timedelta(days=1))
     keys.revoke(keys.make("old", "admin")[0].id)
-    approvals.settle(approvals.ask(ANN, "red", "add", {"edits": [{"prompt": "é\x00"}]}).id, BOB, "approved")
+    approve(ledger, approvals.ask(ANN, "red", "add", {"edits": [{"prompt": "é\x00"}]}).id)
     approvals.ask(ANN, "red", "enable", {"id": "x", "edits": []})
-    once(ledger, "1", "k", "told", lambda: JSONResponse({"done": 1}, 201))
+    once(ledger, Owed(ledger), "1", "k", "told", lambda: JSONResponse({"done": 1}, 201))
     Sessions(ledger, keys).begin("1")
     return secret
 
@@ -142,22 +149,34 @@ class LedgerContract:
         assert there.get(1) == first and first.document["status"] == "waiting" and first.asked == asked
         assert there.list("red") == [first, second] and there.list("blue") == []
         with pytest.raises(AccessError, match="of their own"):
-            here.settle(2, BOB, "approved")
+            here.claim(2, BOB)
         ready = threading.Barrier(2)
 
-        def settle(approvals: Approvals) -> str:
+        def claim(approvals: Approvals) -> str:
             ready.wait(timeout=10)
             try:
-                return str(approvals.settle(1, BOB, "approved").verdict)
+                return f"{approvals.claim(1, BOB).id} is claimed"
             except ConflictError as error:
                 return str(error)
 
         with ThreadPoolExecutor(2) as pool:
-            assert sorted(pool.map(settle, (here, there))) == ["approved", "change 1 was approved by bob"]
-        assert [one.id for one in there.list("red", settled=True)] == [1]
-        here.reopen(1)
-        assert [one.id for one in there.list("red", limit=1, after=0)] == [1]
-        assert there.settle(1, BOB, "rejected").by_whom == "bob"
+            said = sorted(pool.map(claim, (here, there)))
+        assert said[0] == "1 is claimed" and "change 1 is being approved by bob" in said[1]
+        with pytest.raises(ConflictError, match="is being approved"):
+            there.reject(1, BOB)
+        here.release(1, BOB)
+        there.claim(1, BOB)
+        with ledger.writing() as db:  # whoever made it died a while ago
+            db.execute("UPDATE waiting SET claimed = ?", (now(-2 * HELD),))
+        waiting = here.claim(1, BOB)
+        done, told = here.approved(waiting, BOB)
+        Owed(ledger).tell(*told)
+        assert there.get(1) == done and [one.id for one in there.list("red", settled=True)] == [1]
+        with pytest.raises(ConflictError, match="was approved by bob"):
+            there.claim(1, BOB)
+        third = there.ask(ANN, "red", "add", asked)
+        assert here.reject(third.id, BOB).by_whom == "bob"
+        assert [line["what"] for line in ledger.audit()] == ["ask", "ask", "approved", "ask", "rejected"]
         with pytest.raises(AccessError, match="no change 9"):
             here.get(9)
 
@@ -211,9 +230,9 @@ class LedgerContract:
         other = again()
         other.__class__ = Watched
         with ThreadPoolExecutor(2) as pool:
-            first = pool.submit(once, ledger, "1", "k", "told", work)
+            first = pool.submit(once, ledger, Owed(ledger), "1", "k", "told", work)
             assert begun.wait(timeout=10)
-            second = pool.submit(once, other, "1", "k", "told", work)
+            second = pool.submit(once, other, Owed(other), "1", "k", "told", work)
             assert looked.wait(timeout=10) and not second.done()
             go_on.set()
             answers = [first.result(timeout=10), second.result(timeout=10)]
@@ -221,16 +240,16 @@ class LedgerContract:
         assert [one.headers.get("idempotent-replayed") for one in answers] == [None, "true"]
         assert answers[1].status_code == 201
         with pytest.raises(ConflictError, match="another request"):
-            once(other, "1", "k", "otherwise", work)
-        assert once(other, "2", "k", "told", work).status_code == 201 and done == [1, 1]  # another's key
+            once(other, Owed(other), "1", "k", "otherwise", work)
+        assert once(other, Owed(other), "2", "k", "told", work).status_code == 201 and done == [1, 1]  # another's key
 
     def test_a_change_that_failed_may_be_sent_again(self, ledger: Ledger) -> None:
         def fail() -> JSONResponse:
             raise EditError("no")
 
         with pytest.raises(EditError, match="no"):
-            once(ledger, "1", "k", "told", fail)
-        assert once(ledger, "1", "k", "told", lambda: JSONResponse({})).status_code == 200
+            once(ledger, Owed(ledger), "1", "k", "told", fail)
+        assert once(ledger, Owed(ledger), "1", "k", "told", lambda: JSONResponse({})).status_code == 200
 
     def test_a_change_of_which_nobody_knows_is_not_made_again(
         self, ledger: Ledger, again: Again, monkeypatch: pytest.MonkeyPatch
@@ -243,10 +262,10 @@ class LedgerContract:
             raise Killed
 
         with pytest.raises(Killed):
-            once(ledger, "1", "k", "told", die)
+            once(ledger, Owed(ledger), "1", "k", "told", die)
         monkeypatch.setattr(remembering, "PATIENCE", 0.0)
         with pytest.raises(ConflictError, match="has not ended; send it again later"):
-            once(again(), "1", "k", "told", lambda: pytest.fail("made twice"))
+            once(opened := again(), Owed(opened), "1", "k", "told", lambda: pytest.fail("made twice"))
 
     # Copies
 

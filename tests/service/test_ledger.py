@@ -92,7 +92,8 @@ def test_an_older_file_is_upgraded_by_a_writer_only(tmp_path: Path, until_end: A
         db.execute("DROP TABLE sessions")
         db.execute("DROP TABLE links")
         db.execute("DROP INDEX audit_space")
-        db.execute("DELETE FROM migrations WHERE name = 'console'")
+        db.execute("ALTER TABLE waiting DROP COLUMN claimed")
+        db.execute("DELETE FROM migrations WHERE name IN ('console', 'claims')")
     with pytest.raises(StoreError, match="must first be upgraded"):
         FileLedger(file, read_only=True)
     fill(until_end(FileLedger(file)))

@@ -37,6 +37,7 @@ VERBS = {
     "import": "transfer",
     "export": "transfer",
     "migrate": "transfer",
+    "backup": "backup",
     "check": "check",
     "test": "trial",
     "tune": "tune",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,10 @@ import click
 
 from errata.cli.output import emit, table
 from errata.cli.session import parse_moment, quiet
-from errata.errors import MissingExtra
+from errata.errors import MissingExtra, StoreError
 
 if TYPE_CHECKING:
+    from errata.service.app import Service
     from errata.service.keys import Key, Keys
     from errata.service.settings import Settings
 
@@ -46,18 +48,20 @@ def serve_verb(config: str | None, memory: str | None, upstream: str | None, mod
     try:
         import uvicorn
 
-        from errata.service.app import make_service
+        from errata.service.app import make_service, untold
         from errata.service.listening import listening
         from errata.service.telemetry import log_to_stderr
     except ImportError as error:
         raise MissingExtra(error.name or "fastapi", "service") from error
     log_to_stderr(settings.telemetry.log_format)
+    logging.getLogger("uvicorn.error").addFilter(untold)
     service = make_service(settings)
     listen = settings.listen
     server = uvicorn.Server(
         uvicorn.Config(
             service.app, host=listen.host, port=listen.port, log_level="warning", access_log=False,
             server_header=False, date_header=False, timeout_graceful_shutdown=30,
+            timeout_keep_alive=75,  # longer than the 60 s of usual gateways, which else use what we just closed
         )
     )  # fmt: skip
     sockets = [listening(listen.host, listen.port)]
@@ -66,12 +70,19 @@ def serve_verb(config: str | None, memory: str | None, upstream: str | None, mod
     behind = settings.upstream.url or f"the local model {settings.upstream.model}"
     click.echo(f"errata serves {at}/v1 in front of {behind}")
     click.echo(f"  edits: {getattr(service.editor.memory, 'name', '')} at revision {service.editor.memory.revision}")
-    link = "" if listen.open else f"/?token={service.sessions.link()}   (signs in once, within 15 minutes)"
-    click.echo(f"  console: {at}/console{link}")
+    click.echo(f"  console: {at}/console{'' if listen.open else _link(service)}")
     if not service.keys.list():
         click.echo("  no key yet, so nobody may change edits: errata key add NAME --role admin")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again when all has ended in order
     server.run(sockets=sockets)
+
+
+def _link(service: Service) -> str:
+    """What makes the console's address one that signs in; a full disk must not keep the service from starting."""
+    try:
+        return f"/?token={service.sessions.link()}   (signs in once, within 15 minutes)"
+    except StoreError as error:
+        return f"   (no link that signs in: {error})"
 
 
 @click.group("key")

@@ -18,8 +18,13 @@ from errata.cli.session import Session, quiet, shared
 from errata.errors import ConfigError
 
 PARTS = ("base", "scope", "counterfactual", "seq2seq", "editor")
-BENCHES = {"route": "experiments", "encode": "experiments", "proxy": "service"}
-"""The rooms whose module `bench` has a function `bench_NAME`."""
+BENCHES = {
+    "route": "experiments.bench",
+    "encode": "experiments.bench",
+    "proxy": "service.bench",
+    "soak": "service.soak",
+}
+"""The modules that have a function `bench_NAME`."""
 
 
 @click.command("train")
@@ -147,11 +152,15 @@ def _named(option: str, value: str) -> str | None:
 
 @click.command("bench")
 @click.argument("name", type=click.Choice(tuple(BENCHES)))
-@click.option("--edits", type=click.IntRange(min=1), default=None, help="route, proxy: size of the memory.")
+@click.option("--edits", type=click.IntRange(min=1), default=None, help="route, proxy, soak: size of the memory.")
 @click.option("--queries", type=click.IntRange(min=1), default=None, help="route: how many inputs are timed.")
 @click.option("--requests", type=click.IntRange(min=10), default=None, help="proxy: how many are timed alone.")
 @click.option("--clients", type=click.IntRange(min=1), default=None, help="proxy: how many ask at once.")
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), default=None, help="proxy: how long they ask.")
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), default=None, help="proxy, soak: for how long.")
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), default=None, help="soak: questions a second.")
+@click.option(
+    "--changes", type=click.FloatRange(min=0, min_open=True), default=None, help="soak: edits added a second."
+)
 @click.option("--texts", type=click.IntRange(min=1), default=None, help="encode: how many texts.")
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), default=None,
               help="route: where the memory is built, and kept.")  # fmt: skip
@@ -161,9 +170,13 @@ def _named(option: str, value: str) -> str | None:
               help="Folder of the public data sets (or ERRATA_DATA).")  # fmt: skip
 @shared(memory=False)
 def bench_verb(session: Session, name: str, data: Path | None, **asked: Any) -> None:
-    """Measure speed: NAME is route (a routing decision over a big memory), encode, or proxy (what `serve` adds)."""
+    """Measure: NAME is route (a routing decision over a big memory), encode, proxy (what `serve` adds), or soak.
+
+    soak runs `serve` under load while edits come and go: errors, lost edits, growth of its memory. Exit code 1 when
+    there are any.
+    """
     quiet()
-    run = getattr(import_module(f"errata.{BENCHES[name]}.bench"), f"bench_{name}")
+    run = getattr(import_module(f"errata.{BENCHES[name]}"), f"bench_{name}")
     accepted = inspect.signature(run).parameters
     given = {key: value for key, value in asked.items() if value is not None}
     for key in given:
@@ -178,6 +191,8 @@ def bench_verb(session: Session, name: str, data: Path | None, **asked: Any) -> 
         emit(figures)
     else:
         _figures(figures)
+    if not figures.get("passed", True):
+        sys.exit(1)
 
 
 def _progress(what: str, done: int, total: int) -> None:

@@ -36,6 +36,13 @@ CREATE TABLE edits (
     space TEXT NOT NULL, enabled INTEGER NOT NULL, valid_from INTEGER, expires INTEGER, content BLOB NOT NULL
 )
 """
+DERIVED = """
+INSERT INTO edits (row, id, number, live, space, enabled, valid_from, expires, content)
+SELECT row, id, number, CASE WHEN kind IN ('retract', 'purge') THEN 0 ELSE 1 END, space, enabled, valid_from, expires,
+    content
+FROM revisions r WHERE number = (SELECT max(number) FROM revisions x WHERE x.row = r.row)
+"""
+"""What the log of an older memory says of its edits, in words that PostgreSQL understands too."""
 _VECTORS = """
 CREATE TABLE vectors (
     vid INTEGER PRIMARY KEY AUTOINCREMENT, row INTEGER NOT NULL, encoder INTEGER NOT NULL,
@@ -56,6 +63,7 @@ def m002_edits(connection: sqlite3.Connection) -> None:
     """The newest revision of each edit: derived from the log, rebuilt from it by `rebuild`."""
     connection.execute(_EDITS)
     connection.execute("CREATE INDEX edits_by_number ON edits (number)")
+    connection.execute(DERIVED)
 
 
 def m003_vectors(connection: sqlite3.Connection) -> None:
@@ -72,6 +80,10 @@ def m004_text_search(connection: sqlite3.Connection) -> None:
     """Full text of the newest revision of each edit, where this SQLite has FTS5; otherwise LIKE serves."""
     if has_fts5(connection):
         connection.execute("CREATE VIRTUAL TABLE texts USING fts5(text, tokenize = 'unicode61 remove_diacritics 2')")
+        connection.execute(
+            "INSERT INTO texts (rowid, text) SELECT e.row, r.prompt || ' ' || r.target"
+            " FROM edits e JOIN revisions r ON r.number = e.number WHERE r.erased = 0"
+        )
 
 
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from errata.errors import StoreError
 from errata.memory import pgsteps
 from errata.memory.database import Connection
+from errata.memory.migrations import DERIVED
+from errata.memory.pgtexts import TsvectorTexts
 
 _LOG = """
 CREATE TABLE revisions (
@@ -69,6 +71,7 @@ def m002_edits(connection: Connection) -> None:
     """The newest revision of each edit: derived from the log, rebuilt from it by `rebuild`."""
     connection.execute(_EDITS)
     connection.execute("CREATE INDEX edits_by_number ON edits (number)")
+    connection.execute(DERIVED)
 
 
 def m003_vectors(connection: Connection) -> None:
@@ -88,6 +91,7 @@ def m004_text_search(connection: Connection) -> None:
     """Words of the newest revision of each edit."""
     connection.execute("CREATE TABLE texts (row BIGINT PRIMARY KEY, words TSVECTOR NOT NULL)")
     connection.execute("CREATE INDEX texts_by_word ON texts USING gin (words)")
+    TsvectorTexts(lambda: connection).rebuild()
 
 
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (

@@ -40,11 +40,12 @@ from errata.service.desk import Desk
 from errata.service.keys import Keys
 from errata.service.ledger import Ledger
 from errata.service.ledgers import ledger_of
+from errata.service.owed import Owed
 from errata.service.records import Records
 from errata.service.settings import Settings
 from errata.service.shapes import Api, error_body
 from errata.service.telemetry import Metrics
-from errata.service.upstream import Sent, Upstream
+from errata.service.upstream import Cut, Sent, Upstream
 from errata.settings import default_memory
 
 log = logging.getLogger(__name__)
@@ -115,12 +116,13 @@ def make_service(
         on_error=sheet.on_error,
     )
     book = ledger if ledger is not None else ledger_of(held)
-    keys, records = Keys(book), Records(book, texts=settings.telemetry.prompts)
+    owed = Owed(book)
+    keys, records = Keys(book), Records(book, owed, texts=settings.telemetry.prompts)
     access = Access(settings, keys)
     batches = Batches(lambda texts, space: editor.decide(texts, space=space))
     metrics = Metrics(editor, records)
     answering = Answering(settings, editor, batches, access, records, metrics, upstream)
-    desk = Desk(editor, access, book, Approvals(book, wanted=settings.access.approval))
+    desk = Desk(editor, access, book, Approvals(book, wanted=settings.access.approval), owed)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -209,6 +211,11 @@ def _metrics(app: FastAPI, access: Access, metrics: Metrics) -> None:
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
+def untold(record: logging.LogRecord) -> bool:
+    """Whether a log record of the HTTP server tells something new: a cut answer has been told in one line before."""
+    return not (record.exc_info and isinstance(record.exc_info[1], Cut))
+
+
 def _errors(app: FastAPI, metrics: Metrics) -> None:
     @app.exception_handler(AccessError)
     def refused(request: Request, error: AccessError) -> JSONResponse:
@@ -245,6 +252,10 @@ def _errors(app: FastAPI, metrics: Metrics) -> None:
 
     @app.exception_handler(Exception)
     def bug(request: Request, error: Exception) -> JSONResponse:
+        if isinstance(error, Cut):  # the answer has begun, so the client is told by a connection that ends too soon
+            metrics.failed("UpstreamError")
+            log.warning("%s %s: %s", request.method, request.url.path, error)
+            return JSONResponse(error_body(str(error), "upstream_error", code="upstream_error"), 502)
         metrics.failed("bug")
         log.exception("%s %s", request.method, request.url.path)
         told = f"a bug of errata ({type(error).__name__}); the log tells more"

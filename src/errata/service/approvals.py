@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from errata.errors import AccessError, ConflictError
+from errata.errors import AccessError, ConflictError, StoreError
 from errata.service.keys import Caller
-from errata.service.ledger import Ledger, now
+from errata.service.ledger import Ledger, Statement, line, now
 
+log = logging.getLogger(__name__)
+HELD = 60.0
+"""Seconds that a claim keeps others from making a change; whoever makes it is done long before."""
 _COLUMNS = "id, space, kind, asked, author, key, made, settled, verdict, by_whom"
 
 
@@ -27,7 +31,7 @@ class Waiting:
         key: that key's id.
         made: when.
         settled: when it was approved or rejected; None while it waits.
-        verdict: "approved" or "rejected".
+        verdict: "approved" or "rejected"; before it is settled, "approved" while somebody makes it.
         by_whom: the name of the second person's key.
     """
 
@@ -46,9 +50,9 @@ class Waiting:
     def document(self) -> dict[str, Any]:
         """As JSON has it."""
         return {
-            "approval": self.id, "status": self.verdict or "waiting", "space": self.space, "kind": self.kind,
-            "asked": dict(self.asked), "author": self.author, "time": self.made, "settled": self.settled,
-            "by": self.by_whom,
+            "approval": self.id, "status": (self.settled and self.verdict) or "waiting", "space": self.space,
+            "kind": self.kind, "asked": dict(self.asked), "author": self.author, "time": self.made,
+            "settled": self.settled, "by": self.by_whom,
         }  # fmt: skip
 
 
@@ -69,7 +73,7 @@ class Approvals:
             values = (space, kind, json.dumps(asked, ensure_ascii=False), caller.name, caller.key, now())
             into = "INSERT INTO waiting (space, kind, asked, author, key, made) VALUES (?, ?, ?, ?, ?, ?) RETURNING id"
             [(id,)] = db.execute(into, values).fetchall()
-        self._ledger.note("ask", caller.name, space, {"approval": id, "kind": kind})
+            db.execute(*line("ask", caller.name, space, {"approval": id, "kind": kind}))
         return self.get(id)
 
     def get(self, id: int) -> Waiting:
@@ -91,29 +95,70 @@ class Approvals:
         sql = f"SELECT {_COLUMNS} FROM waiting WHERE {where} ORDER BY id {'DESC' if newest else 'ASC'} LIMIT ?"
         return [_read(row) for row in self._ledger.rows(sql, (space, settled, after, limit))]
 
-    def settle(self, id: int, caller: Caller, verdict: str) -> Waiting:
-        """Claim a change for a verdict, once; it is the caller who then makes it.
+    def reject(self, id: int, caller: Caller) -> Waiting:
+        """Settle a change that is not to be made.
 
         Raises:
-            ConflictError: it was settled before.
+            ConflictError: it was settled before, or is being approved.
+            AccessError: there is none.
+        """
+        waiting = self.get(id)
+        with self._ledger.writing() as db:
+            sql = "UPDATE waiting SET settled = ?, verdict = ?, by_whom = ? WHERE id = ? AND verdict IS NULL"
+            rejected = db.execute(sql, (now(), "rejected", caller.name, id)).rowcount
+            if rejected:
+                db.execute(*line("rejected", caller.name, waiting.space, {"approval": id, "kind": waiting.kind}))
+        if not rejected:
+            raise _taken(self.get(id))
+        return self.get(id)
+
+    def claim(self, id: int, caller: Caller) -> Waiting:
+        """Claim a change for the caller, who then makes it; from here on nobody can reject it.
+
+        A claim is no verdict yet: should the process die before the change is made, anybody may approve it again after
+        `HELD`.
+
+        Raises:
+            ConflictError: it was settled before, or somebody is making it.
             AccessError: there is none, or the caller asked for it: nobody approves a change of their own.
         """
         waiting = self.get(id)
-        if waiting.key == caller.key and verdict == "approved":
+        if waiting.key == caller.key:
             raise AccessError("nobody approves a change of their own; ask a second person")
         with self._ledger.writing() as db:
-            sql = "UPDATE waiting SET settled = ?, verdict = ?, by_whom = ? WHERE id = ? AND settled IS NULL"
-            claimed = db.execute(sql, (now(), verdict, caller.name, id)).rowcount
+            sql = (
+                "UPDATE waiting SET verdict = 'approved', by_whom = ?, claimed = ? "
+                "WHERE id = ? AND settled IS NULL AND (claimed IS NULL OR claimed < ?)"
+            )
+            claimed = db.execute(sql, (caller.name, now(), id, now(-HELD))).rowcount
         if not claimed:
-            before = self.get(id)
-            raise ConflictError(f"change {id} was {before.verdict} by {before.by_whom}")
-        self._ledger.note(verdict, caller.name, waiting.space, {"approval": id, "kind": waiting.kind})
-        return self.get(id)
+            raise _taken(self.get(id))
+        return waiting
 
-    def reopen(self, id: int) -> None:
-        """Let an approved change wait again: it could not be made."""
-        with self._ledger.writing() as db:
-            db.execute("UPDATE waiting SET settled = NULL, verdict = NULL, by_whom = NULL WHERE id = ?", (id,))
+    def release(self, id: int, caller: Caller) -> None:
+        """Give a claim up: the change could not be made. Where that cannot be written, approving again still works."""
+        try:
+            with self._ledger.writing() as db:
+                sql = "UPDATE waiting SET verdict = NULL, by_whom = NULL, claimed = NULL"
+                db.execute(f"{sql} WHERE id = ? AND settled IS NULL AND by_whom = ?", (id, caller.name))
+        except StoreError as error:
+            log.error("change %d was not made, and stays claimed by %s: %s", id, caller.name, error)
+
+    def approved(self, waiting: Waiting, caller: Caller) -> tuple[Waiting, tuple[Statement, ...]]:
+        """A claimed change that has been made, as it is from now on, and what the ledger is to be told of it."""
+        done = replace(waiting, settled=now(), verdict="approved", by_whom=caller.name)
+        sql = "UPDATE waiting SET settled = ?, verdict = 'approved', by_whom = ? WHERE id = ? AND settled IS NULL"
+        noted = line("approved", caller.name, waiting.space, {"approval": waiting.id, "kind": waiting.kind})
+        return done, ((sql, (done.settled, done.by_whom, done.id)), noted)
+
+
+def _taken(waiting: Waiting) -> ConflictError:
+    if waiting.settled is None:
+        return ConflictError(
+            f"change {waiting.id} is being approved by {waiting.by_whom}; "
+            f"if it still waits in {HELD:.0f} s, approve it again"
+        )
+    return ConflictError(f"change {waiting.id} was {waiting.verdict} by {waiting.by_whom}")
 
 
 def _read(row: tuple[Any, ...]) -> Waiting:

@@ -26,8 +26,9 @@ from errata.memory.records import Bad, Record, read_jsonl
 from errata.service.access import Access
 from errata.service.approvals import Approvals, Waiting
 from errata.service.keys import Caller
-from errata.service.ledger import Ledger
+from errata.service.ledger import Ledger, line
 from errata.service.once import once
+from errata.service.owed import Owed
 from errata.service.sent import NewEdit
 
 
@@ -57,12 +58,14 @@ class Desk:
         access: the gate.
         ledger: the audit and remembered answers.
         approvals: changes that wait for a second person, where that is asked for.
+        owed: what the ledger is yet to be told of changes that are made.
     """
 
     editor: Serac
     access: Access
     ledger: Ledger
     approvals: Approvals
+    owed: Owed
 
     def reader(self, request: Request, space: str = "") -> tuple[Caller, str]:
         """Who reads, and of which space."""
@@ -147,7 +150,7 @@ class Desk:
         if not key:
             return change()
         told = f"{request.method} {request.url.path} {json.dumps(asked, sort_keys=True)}"
-        return once(self.ledger, caller.key or caller.name, key, told, change)
+        return once(self.ledger, self.owed, caller.key or caller.name, key, told, change)
 
     def wished(self, caller: Caller, space: str, kind: str, asked: Mapping[str, Any]) -> Waiting | list[dict[str, Any]]:
         """Make a change that puts an edit in force, or let it wait for a second person.
@@ -188,13 +191,15 @@ class Desk:
             author: who asked for it, where that was another.
         """
         edits, terms = self._read(kind, asked, space, author or caller.name)
-        if kind == "add":
-            revisions = self.editor.add(*edits, terms=terms)
-        elif kind == "replace":
-            revisions = [self.editor.replace(edits[0], terms=terms[0])]
-        else:
-            revisions = self.editor.memory.enable([asked["id"]], terms=Terms(author=author or caller.name))
-        return self.audited(kind, caller, space, revisions)
+
+        def change() -> list[Revision]:
+            if kind == "add":
+                return self.editor.add(*edits, terms=terms)
+            if kind == "replace":
+                return [self.editor.replace(edits[0], terms=terms[0])]
+            return self.editor.memory.enable([asked["id"]], terms=Terms(author=author or caller.name))
+
+        return self.audited(kind, caller, space, change)
 
     def imported(self, caller: Caller, space: str, lines: bytes) -> dict[str, Any]:
         """Add the edits of JSON lines, all or none; those that are there already stay on their own terms.
@@ -224,8 +229,11 @@ class Desk:
                 raise EditError(f"line {one.line}: the id {id!r} is taken by another text; nothing was added")
         new = [one for id, one in sent.items() if id not in held]
         terms = [replace(one.terms or Terms(), author=caller.name) for one in new]
-        made = self.editor.add(*(one.edit for one in new), terms=terms) if new else []
-        done = self.audited("import", caller, space, made)
+
+        def change() -> list[Revision]:
+            return self.editor.add(*(one.edit for one in new), terms=terms) if new else []
+
+        done = self.audited("import", caller, space, change)
         return {
             "added": len(done), "unchanged": len(sent) - len(done), "revision": newest(done) if done else seen,
         }  # fmt: skip
@@ -233,8 +241,11 @@ class Desk:
     def withdrawn(self, caller: Caller, known: Revision, what: Literal["retract", "disable"]) -> dict[str, Any]:
         """Take an edit out of force; that needs no second person."""
         memory, ids, terms = self.editor.memory, [known.edit.id], Terms(author=caller.name)
-        revisions = memory.retract(ids, terms=terms) if what == "retract" else memory.enable(ids, on=False, terms=terms)
-        return self.audited(what, caller, known.edit.space, revisions)[0]
+
+        def change() -> list[Revision]:
+            return memory.retract(ids, terms=terms) if what == "retract" else memory.enable(ids, on=False, terms=terms)
+
+        return self.audited(what, caller, known.edit.space, change)[0]
 
     def undone(self, caller: Caller, space: str, revisions: int) -> list[dict[str, Any]]:
         """Take back the newest revisions, whosever they are.
@@ -245,7 +256,7 @@ class Desk:
         # where a second person is asked for, undo may put an edit in force again
         self.access.needs(caller, "approver" if self.approvals.wanted else "editor", "*")
         memory: Any = self.editor.memory
-        return self.audited("undo", caller, space, memory.undo(revisions))
+        return self.audited("undo", caller, space, lambda: memory.undo(revisions))
 
     def settled(
         self, caller: Caller, number: int, verdict: Literal["approved", "rejected"]
@@ -260,14 +271,18 @@ class Desk:
         waits = self.approvals.get(number)
         for space in {waits.space, *(one["space"] or waits.space for one in waits.asked["edits"])}:
             self.access.needs(caller, "approver", space)  # a batch may reach beyond its own space
-        waiting = self.approvals.settle(number, caller, verdict)
+        self.owed.pay()  # perhaps this very verdict
         if verdict == "rejected":
-            return waiting, []
+            return self.approvals.reject(number, caller), []
+        waiting = self.approvals.claim(number, caller)
         try:
-            return waiting, self.made(caller, waiting.space, waiting.kind, waiting.asked, waiting.author)
+            done = self.made(caller, waiting.space, waiting.kind, waiting.asked, waiting.author)
         except Exception:
-            self.approvals.reopen(number)
+            self.approvals.release(number, caller)
             raise
+        approved, told = self.approvals.approved(waiting, caller)
+        self.owed.tell(*told)
+        return approved, done
 
     def compared(self, text: str, space: str) -> Compared:
         """An input answered by the base and under the edits, and why."""
@@ -283,10 +298,18 @@ class Desk:
         id = asked["id"] if kind == "replace" else ""
         return [one.edit(space, id) for one in sent], [one.terms(author) for one in sent]
 
-    def audited(self, what: str, caller: Caller, space: str, revisions: list[Revision]) -> list[dict[str, Any]]:
-        """The documents of a change, which goes into the audit."""
+    def audited(
+        self, what: str, caller: Caller, space: str, change: Callable[[], list[Revision]]
+    ) -> list[dict[str, Any]]:
+        """Make a change, which goes into the audit; its documents.
+
+        Raises:
+            StoreError: the memory could not be written, or an earlier change is not yet in the audit; nothing was done.
+        """
+        self.owed.pay()
+        revisions = change()
         told = [{"id": one.edit.id, "revision": one.number, "kind": one.kind} for one in revisions]
-        self.ledger.note(what, caller.name, space, {"edits": told})
+        self.owed.tell(line(what, caller.name, space, {"edits": told}))
         return [revision_document(one) for one in revisions]
 
 

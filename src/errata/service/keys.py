@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 from errata.edit import MAX_NAME, check_text
 from errata.errors import ConfigError, EditError
-from errata.service.ledger import Ledger, now
+from errata.service.ledger import Ledger, line, now
 
 Role = Literal["reader", "editor", "approver", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -102,7 +102,7 @@ class Keys:
                 "INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
                 (id, name, role, json.dumps(list(spaces)), digest_of(secret), now(), ends),
             )
-        self._ledger.note("key", by, "", {"key": id, "name": name, "role": role})
+            db.execute(*line("key", by, "", {"key": id, "name": name, "role": role}))
         return self.get(id), f"{MARK}{id}_{secret}"
 
     def get(self, id: str) -> Key:
@@ -133,7 +133,7 @@ class Keys:
         name = self.get(id).name
         with self._ledger.writing() as db:
             db.execute("UPDATE keys SET revoked = ? WHERE id = ? AND revoked IS NULL", (now(), id))
-        self._ledger.note("revoke", by, "", {"key": id, "name": name})
+            db.execute(*line("revoke", by, "", {"key": id, "name": name}))
         return self.get(id)
 
     def caller(self, secret: str) -> Caller | None:

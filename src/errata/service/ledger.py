@@ -9,7 +9,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from errata.memory.database import Connection
@@ -45,8 +45,12 @@ MIGRATIONS: Sequence[tuple[str, str]] = (
         CREATE INDEX audit_space ON audit (what, space, id);
         """,
     ),
+    ("claims", "ALTER TABLE waiting ADD COLUMN claimed TEXT"),
 )
 """Named steps of the schema, in order, as SQLite has it; one that has run is never changed."""
+
+Statement = tuple[str, tuple[object, ...]]
+"""SQL with `?` for values, and the values."""
 
 
 class Ledger(ABC):
@@ -89,12 +93,9 @@ class Ledger(ABC):
 
     def note_all(self, lines: Sequence[tuple[str, str, str, Mapping[str, object]]]) -> None:
         """Several lines of the audit in one transaction."""
-        made = now()
         with self.writing() as db:
-            db.executemany(
-                "INSERT INTO audit (time, what, who, space, told) VALUES (?, ?, ?, ?, ?)",
-                [(made, what, who, space, json.dumps(told, ensure_ascii=False)) for what, who, space, told in lines],
-            )
+            for one in lines:
+                db.execute(*line(*one))
 
     def audit(self, *, what: str = "", after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
         """Lines of the audit, oldest first."""
@@ -111,6 +112,12 @@ def statements(script: str) -> list[str]:
     return [part for part in script.split(";") if part.strip()]
 
 
-def now() -> str:
-    """This moment in ISO form, UTC."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+def line(what: str, who: str, space: str, told: Mapping[str, object]) -> Statement:
+    """The statement that writes one line of the audit, as of now; see `Ledger.note`."""
+    into = "INSERT INTO audit (time, what, who, space, told) VALUES (?, ?, ?, ?, ?)"
+    return into, (now(), what, who, space, json.dumps(told, ensure_ascii=False))
+
+
+def now(later: float = 0.0) -> str:
+    """This moment, or one so many seconds later, in ISO form, UTC."""
+    return (datetime.now(UTC) + timedelta(seconds=later)).isoformat(timespec="milliseconds")

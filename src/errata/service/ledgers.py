@@ -23,7 +23,7 @@ def open_ledger(memory: str | Path) -> Ledger:
         StoreError: the ledger cannot be opened, or was written by a newer errata.
     """
     kind, place = placed(memory)
-    return PostgresLedger(Address(place)) if kind == "postgresql" else FileLedger(_beside(place))
+    return PostgresLedger(Address(place)) if kind == "postgresql" else FileLedger(beside(place))
 
 
 def ledger_of(memory: Memory) -> Ledger:
@@ -35,7 +35,7 @@ def ledger_of(memory: Memory) -> Ledger:
     database = getattr(memory, "db", None)
     if isinstance(database, PostgresDatabase):
         return PostgresLedger(database.address)
-    return FileLedger(_beside(str(getattr(memory, "name", ":memory:"))))
+    return FileLedger(beside(str(getattr(memory, "name", ":memory:"))))
 
 
 def kept_ledger(memory: SqlMemory) -> Ledger | None:
@@ -49,9 +49,10 @@ def kept_ledger(memory: SqlMemory) -> Ledger | None:
         with database.reading() as connection:
             made = pgsteps.recorded(connection, database.schema, TABLE, STEPS)
         return PostgresLedger(database.address, read_only=True) if made else None
-    file = _beside(memory.name)
+    file = beside(memory.name)
     return FileLedger(file, read_only=True) if Path(file).is_file() else None
 
 
-def _beside(memory: str) -> str:
+def beside(memory: str) -> str:
+    """The file of the ledger beside a memory's file."""
     return memory if memory == ":memory:" else str(Path(memory).with_suffix(".service.db"))

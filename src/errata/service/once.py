@@ -10,12 +10,12 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 from fastapi.responses import JSONResponse
 
-from errata.errors import ConflictError, StoreError
+from errata.errors import ConflictError
 from errata.service.ledger import Ledger, now
+from errata.service.owed import Owed
 
 PATIENCE = 10.0
 """Seconds that a request waits for another one with the same key to be answered."""
@@ -23,11 +23,12 @@ PAUSE = 0.02
 """Seconds between two looks."""
 
 
-def once(ledger: Ledger, who: str, key: str, told: str, work: Callable[[], JSONResponse]) -> JSONResponse:
+def once(ledger: Ledger, owed: Owed, who: str, key: str, told: str, work: Callable[[], JSONResponse]) -> JSONResponse:
     """Do a change, or give the answer it was given before.
 
     Args:
         ledger: where answers are remembered.
+        owed: what the ledger is told of a change that is made.
         who: whose key it is.
         key: the request's own.
         told: the request; another one with the same key is refused.
@@ -37,18 +38,17 @@ def once(ledger: Ledger, who: str, key: str, told: str, work: Callable[[], JSONR
         ConflictError: the key was used for another request, or that one has not ended yet.
     """
     digest = hashlib.sha256(told.encode()).hexdigest()
+    owed.pay()  # perhaps the answer of this very key
     found = _claimed(ledger, who, key, digest)
     if found is not None:
         return found
     try:
         answer = work()
     except BaseException:
-        with suppress(StoreError), ledger.writing() as db:  # the failure itself is what there is to tell
-            db.execute("DELETE FROM idempotent WHERE who = ? AND key = ?", (who, key))
+        owed.tell(("DELETE FROM idempotent WHERE who = ? AND key = ?", (who, key)))
         raise
-    with ledger.writing() as db:
-        sql = "UPDATE idempotent SET status = ?, body = ? WHERE who = ? AND key = ?"
-        db.execute(sql, (answer.status_code, bytes(answer.body).decode(), who, key))
+    sql = "UPDATE idempotent SET status = ?, body = ? WHERE who = ? AND key = ?"
+    owed.tell((sql, (answer.status_code, bytes(answer.body).decode(), who, key)))
     return answer
 
 

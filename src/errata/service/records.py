@@ -14,6 +14,7 @@ from errata.edit import Decision
 from errata.errors import StoreError
 from errata.service.asked import Asked
 from errata.service.ledger import Ledger
+from errata.service.owed import Owed
 
 log = logging.getLogger(__name__)
 
@@ -84,11 +85,12 @@ class Records:
 
     Args:
         ledger: where the audit lies.
+        owed: lines of changes that could not be written yet; they are tried again here.
         texts: whether inputs' texts are kept.
     """
 
-    def __init__(self, ledger: Ledger, *, texts: bool = False) -> None:
-        self._ledger, self._texts = ledger, texts
+    def __init__(self, ledger: Ledger, owed: Owed, *, texts: bool = False) -> None:
+        self._ledger, self._owed, self._texts = ledger, owed, texts
         self._waiting: deque[Record] = deque(maxlen=KEPT)
         self.lost = 0
         self._stop = threading.Event()
@@ -103,8 +105,8 @@ class Records:
 
     @property
     def waiting(self) -> int:
-        """Records that are not yet in the audit."""
-        return len(self._waiting)
+        """Records and changes that are not yet in the audit."""
+        return len(self._waiting) + self._owed.count
 
     def flush(self) -> None:
         """Write what waits.
@@ -112,13 +114,16 @@ class Records:
         Raises:
             StoreError: it could not be written; it waits on.
         """
+        self._owed.pay()
         batch = [self._waiting.popleft() for _ in range(len(self._waiting))]
         if not batch:
             return
         try:
             self._ledger.note_all([("decision", one.who, one.space, one.told(texts=self._texts)) for one in batch])
         except StoreError:
-            self._waiting.extendleft(reversed(batch))
+            room = KEPT - len(self._waiting)  # what came meanwhile stays, the oldest goes
+            self.lost += max(0, len(batch) - room)
+            self._waiting.extendleft(reversed(batch[max(0, len(batch) - room) :]))
             raise
 
     def _run(self) -> None:
@@ -126,13 +131,13 @@ class Records:
             try:
                 self.flush()
             except StoreError as error:
-                log.error("the audit could not be written, %d records wait: %s", len(self._waiting), error)
+                log.error("the audit could not be written, %d records wait: %s", self.waiting, error)
 
     def close(self) -> None:
-        """Write the rest and stop; what cannot be written is lost, and the log tells so."""
+        """Write the rest and stop; what cannot be written is told to the log."""
         self._stop.set()
         self._thread.join(timeout=5)
         try:
             self.flush()
         except StoreError as error:
-            log.error("the audit could not be written, %d records are lost: %s", len(self._waiting), error)
+            log.error("the audit could not be written, %d records are lost: %s", self.waiting, error)

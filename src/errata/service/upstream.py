@@ -54,6 +54,10 @@ class Sent:
     body: bytes = b""
 
 
+class Cut(Exception):
+    """The upstream's answer broke off after its head was handed on: what can still be done is to break off too."""
+
+
 class Upstream:
     """The client of the one upstream that the settings name.
 
@@ -156,6 +160,9 @@ class Upstream:
         """
         with span("errata.upstream"):
             answer = await self.open(sent)
+        if not 200 <= answer.status_code <= 599:
+            await answer.aclose()
+            raise UpstreamError(f"the upstream answered with the status {answer.status_code}", status=502)
         handed = StreamingResponse(_body(answer), status_code=answer.status_code)
         handed.raw_headers = [
             *incoming(answer.headers.raw),
@@ -183,6 +190,8 @@ async def _body(answer: httpx2.Response) -> AsyncIterator[bytes]:
     try:
         async for piece in answer.aiter_raw():
             yield piece
+    except httpx2.RequestError as error:
+        raise Cut(f"the upstream's answer broke off: {str(error) or type(error).__name__}") from error
     finally:
         await answer.aclose()
 
