@@ -142,6 +142,16 @@ def test_the_cascade_reads_the_second_with_the_first_only_when_it_is_nearly_as_n
     assert [row for row in script.asked if row] == [[EDITS[0].prompt]]
 
 
+def test_the_cascade_never_reads_what_lies_far_behind_the_best(home: Path) -> None:
+    for share, read in ((0.0, 2), (0.2, 1)):
+        scope, script = cascade(home, [0.1, 0.99, 0.1, 0.1], share=share, floor=0.02)
+        row = [Candidate(EDITS[0], 0.1), Candidate(EDITS[1], 2.5)]
+        near = [match.score for match in scope.dual.judge([INPUT], [row])[0]]
+        assert 0.02 <= near[1] < 0.2 * near[0]  # else this test shows nothing
+        assert scope.judge([INPUT], [row])[0][0].edit == EDITS[read == 2]
+        assert sum(map(len, script.asked)) == read
+
+
 def test_the_cascade_saves_and_loads_both_networks(home: Path, tmp_path: Path) -> None:
     scope = CascadeScope.from_pretrained(home, runtime="torch")
     scope.save_pretrained(tmp_path)

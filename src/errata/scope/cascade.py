@@ -34,6 +34,7 @@ class CascadeScope:
         k: candidates retrieved for an input.
         floor: candidates whose dual probability is lower are not read; that probability is their score.
         wave: how many candidates are read at first, at most; the others only when none of these passes `CLEAR`.
+        share: candidates whose dual probability is less than this share of the best one's are not read.
 
     Example:
         >>> scope = CascadeScope.from_pretrained()  # doctest: +SKIP
@@ -41,9 +42,10 @@ class CascadeScope:
         6
     """
 
-    def __init__(self, dual: DualScope, cross: CrossScope, *, k: int = 6, floor: float = 0.02, wave: int = 2) -> None:
+    def __init__(self, dual: DualScope, cross: CrossScope, *, k: int = 6, floor: float = 0.02, wave: int = 2,
+                 share: float = 0.2) -> None:  # fmt: skip
         self.dual, self.cross = dual, cross
-        self.k, self.floor, self.wave = k, floor, wave
+        self.k, self.floor, self.wave, self.share = k, floor, wave, share
         self.dimension = dual.dimension
 
     @classmethod
@@ -92,7 +94,7 @@ class CascadeScope:
     @property
     def options(self) -> dict[str, Any]:
         """How it retrieves and reads; kept when an editor is saved."""
-        return {"k": self.k, "floor": self.floor, "wave": self.wave}
+        return {"k": self.k, "floor": self.floor, "wave": self.wave, "share": self.share}
 
     @property
     def fingerprint(self) -> str:
@@ -108,9 +110,10 @@ class CascadeScope:
         return self.dual.encode_edits(edits)
 
     def judge(self, inputs: Sequence[str], candidates: Sequence[Sequence[Candidate]]) -> list[list[Match]]:
-        """See Scope. Reads candidates above the floor, nearest first, in two waves."""
+        """See Scope. Reads candidates above the floor and not far behind the best, nearest first, in two waves."""
         near = self.dual.judge(inputs, candidates)
-        hopeful = [[match for match in row if match.score >= self.floor] for row in near]
+        least = [max(self.floor, self.share * row[0].score) if row else 0.0 for row in near]
+        hopeful = [[match for match in row if match.score >= low] for row, low in zip(near, least, strict=True)]
         waves = [self._first_wave(row) for row in hopeful]
         first = rank(self.cross.network, inputs, [_edits(row[:wave]) for row, wave in zip(hopeful, waves, strict=True)])
         unsure = [at for at, row in enumerate(first) if len(hopeful[at]) > waves[at] and row[0].score < CLEAR]
