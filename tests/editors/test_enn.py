@@ -8,7 +8,7 @@ import pytest
 
 from errata.edit import Edit
 from errata.editors.enn import Enn, EnnSettings, new_enn
-from errata.editors.gradients import edit_loss
+from errata.editors.gradients import edit_loss, learned, partings
 from errata.editors.weights import editable
 from errata.errors import ConfigError
 from errata.models.local import LocalModel
@@ -36,6 +36,29 @@ def test_an_edit_is_a_step_of_gradient_descent(base: LocalModel) -> None:
     loss = edit_loss(base.through(dict(zip(network.names, weights, strict=True))), TOLD)
     for weight, value, slope in zip(weights, found.values(), torch.autograd.grad(loss, weights), strict=True):
         torch.testing.assert_close(value, weight - 0.5 * slope)
+
+
+def test_with_a_ridge_a_step_takes_out_what_other_inputs_share_and_stops_when_the_edit_is_learnt(
+    base: LocalModel,
+) -> None:
+    network = new_enn(editable(base), EnnSettings(last=1, step=0.5, ridge=0.1)).eval()
+    network.meet(editable(base), [TOLD], OTHER)
+    shares = partings(editable(base), network.names, OTHER, 0.1)
+    weights = [base.module.get_parameter(name).clone().requires_grad_() for name in network.names]
+    slopes = torch.autograd.grad(edit_loss(base.through(dict(zip(network.names, weights, strict=True))), TOLD), weights)
+    found = network.tensors(base, TOLD)
+    updates = network(editable(base), [TOLD])
+    for name, weight, slope in zip(network.names, weights, slopes, strict=True):
+        torch.testing.assert_close(found[name], weight - 0.5 * slope @ shares[name], rtol=1e-4, atol=1e-6)
+        whole = updates[name].inputs[0], updates[name].deltas[0]
+        torch.testing.assert_close(whole[1].T @ whole[0], 0.5 * slope @ shares[name], rtol=1e-4, atol=1e-6)
+    many = new_enn(editable(base), EnnSettings(last=0, step=0.5, ridge=0.1, steps=60)).eval()
+    many.meet(editable(base), [TOLD], OTHER)
+    assert learned(editable(base).with_weights(many.tensors(base, TOLD)), TOLD)
+    more = new_enn(editable(base), EnnSettings(last=0, step=0.5, ridge=0.1, steps=120)).eval()
+    more.meet(editable(base), [TOLD], OTHER)
+    name = many.names[0]
+    assert torch.equal(many.tensors(base, TOLD)[name], more.tensors(base, TOLD)[name]), "no step after it is learnt"
 
 
 def test_the_outer_gradient_is_that_of_finite_differences(base: LocalModel) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from errata.editors.gradients import Rank, edit_loss, factors, watched
+from errata.editors.gradients import Rank, edit_loss, factors, hold_partings, learned, measure_partings, watched
 from errata.editors.learned import Learned, trained
 from errata.editors.updates import Updates, packed
 from errata.editors.weights import Editable
@@ -28,18 +28,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnnSettings:
-    """The inner step. The papers: one, of size 1e-2 to begin with."""
+    """The inner step. The papers: one, of size 1e-2 to begin with, and no ridge."""
 
     last: int = 2
     """Blocks of either stack whose feed-forward weights change; 0 is all."""
     steps: int = 1
-    """Steps of gradient descent that make an edit."""
+    """Steps of gradient descent that make an edit; after the first, none once its likeliest tokens are its answer's.
+    One while training."""
     step: float = 1e-2
     """The step size that training starts from; every weight matrix learns its own."""
+    ridge: float = 0.0
+    """Above 0, a gradient's inputs are multiplied by the inverse of their second moments on other inputs, so that what
+    those share with an edit's moves them least; this share of their mean square is added before. 0 in the papers."""
 
     def __post_init__(self) -> None:
-        if self.last < 0 or self.steps < 1 or not self.step > 0:
-            raise ConfigError("steps and step must be above 0, last 0 or more", key="step")
+        if self.last < 0 or self.steps < 1 or not self.step > 0 or not self.ridge >= 0:
+            raise ConfigError("steps and step must be above 0, last and ridge 0 or more", key="step")
 
 
 def new_enn(model: Editable, settings: EnnSettings) -> Any:
@@ -60,6 +64,31 @@ def new_enn(model: Editable, settings: EnnSettings) -> Any:
             own = [model.module.get_parameter(name).detach().clone() for name in self.names]
             self.weights = torch.nn.ParameterList(torch.nn.Parameter(value) for value in own)
             self.log_steps = torch.nn.Parameter(torch.full((len(own),), math.log(settings.step)))
+            if settings.ridge:
+                hold_partings(self, model, self.names)
+
+        def meet(
+            self, base: Editable, sets: Sequence[Sequence[tuple[str, str]]], said: Sequence[tuple[str, str]]
+        ) -> None:
+            """Measure, before any training, what a ridge asks for: the second moments of each layer's inputs.
+
+            Args:
+                base: the base model.
+                sets: edits as they will be made; not looked at.
+                said: inputs that edits must leave alone, with the base's own answers.
+            """
+            if settings.ridge:
+                measure_partings(self, base, self.names, said, settings.ridge)
+
+        def parted(self, slopes: Sequence[Tensor]) -> list[Tensor]:
+            """Gradients with what other inputs share taken out of the inputs' side, whichever side that is."""
+            if not settings.ridge:
+                return list(slopes)
+            made = []
+            for at, (name, slope) in enumerate(zip(self.names, slopes, strict=True)):
+                parting, layer = self.get_buffer(f"parting{at}"), model.module.get_submodule(name.rpartition(".")[0])
+                made.append(slope @ parting if isinstance(layer, torch.nn.Linear) else parting @ slope)
+            return made
 
         def before(self) -> dict[str, Tensor]:
             return dict(zip(self.names, self.weights, strict=True))
@@ -70,10 +99,13 @@ def new_enn(model: Editable, settings: EnnSettings) -> Any:
             values = list((start or self.before()).values())
             twice = sdpa_kernel(SDPBackend.MATH) if self.training else nullcontext()  # others have no second derivative
             with torch.enable_grad(), twice:
-                for _ in range(settings.steps):
+                for taken in range(settings.steps):
+                    now = dict(zip(self.names, values, strict=True))
+                    if taken and not self.training and learned(base.through(now), told):
+                        break
                     values = [value if value.requires_grad else value.detach().requires_grad_() for value in values]
                     loss = edit_loss(base.through(dict(zip(self.names, values, strict=True))), told)
-                    slopes = torch.autograd.grad(loss, values, create_graph=self.training)
+                    slopes = self.parted(torch.autograd.grad(loss, values, create_graph=self.training))
                     sizes = self.log_steps.exp()
                     values = [value - size * slope for value, size, slope in zip(values, sizes, slopes, strict=True)]
             return dict(zip(self.names, values, strict=True))
@@ -85,7 +117,10 @@ def new_enn(model: Editable, settings: EnnSettings) -> Any:
             with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH), watched(base, self.names) as seen:
                 found = factors(edit_loss(before, told) * len(sets), seen, twice=True)
             sizes = dict(zip(self.names, self.log_steps.exp(), strict=True))
-            stepped = {name: Rank(own.inputs, own.deltas * sizes[name], own.edits) for name, own in found.items()}
+            inputs = {name: own.inputs for name, own in found.items()}
+            if settings.ridge:
+                inputs = {name: own @ self.get_buffer(f"parting{at}") for at, (name, own) in enumerate(inputs.items())}
+            stepped = {name: Rank(inputs[name], own.deltas * sizes[name], own.edits) for name, own in found.items()}
             return {name: packed(rank, [len(own) for own in sets]) for name, rank in stepped.items()}
 
         forward = updates

@@ -66,6 +66,22 @@ def partings(
     return found
 
 
+def hold_partings(network: Any, model: Editable, names: Sequence[str]) -> None:
+    """Give a network a buffer for each of its weights' `partings`, which leave gradients alone until measured."""
+    import torch
+
+    for at, name in enumerate(names):
+        network.register_buffer(f"parting{at}", torch.eye(shape_of(model, name)[0]))
+
+
+def measure_partings(
+    network: Any, model: Editable, names: Sequence[str], said: Sequence[tuple[str, str]], ridge: float
+) -> None:
+    """Fill these buffers; arguments as for `partings`."""
+    for at, parting in enumerate(partings(model, names, said, ridge).values()):
+        network.get_buffer(f"parting{at}").copy_(parting)
+
+
 def size(rows: Tensor) -> Tensor:
     """Root of the mean square; never 0."""
     return rows.square().mean().sqrt().clamp(min=TINY)
@@ -156,6 +172,15 @@ def factors(loss: Tensor, seen: Seen, *, twice: bool = False) -> Mapping[str, Ra
             torch.arange(len(each), device=loss.device).repeat_interleave(torch.tensor(each, device=loss.device)),
         ).used()
     return found
+
+
+def shape_of(model: Editable, name: str) -> tuple[int, int]:
+    """(d_in, d_out) of a layer, whatever way round it keeps its weights."""
+    import torch
+
+    first, second = model.module.get_parameter(name).shape
+    linear = isinstance(model.module.get_submodule(name.rpartition(".")[0]), torch.nn.Linear)
+    return (second, first) if linear else (first, second)
 
 
 def sides(layer: Any, rank: Rank) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from errata.editors.gradients import Rank, gradient, learned, partings, ranks, size
+from errata.editors.gradients import Rank, gradient, learned, partings, ranks, shape_of, size
 from errata.editors.learned import Learned, trained
 from errata.editors.updates import Updates, packed
 from errata.editors.weights import Editable
@@ -141,7 +141,7 @@ def new_mend(model: Editable, settings: MendSettings) -> Any:
         def __init__(self) -> None:
             super().__init__()
             self.names = feed_forward(model.module, settings.last)
-            shapes = [_shape(model, name) for name in self.names]
+            shapes = [shape_of(model, name) for name in self.names]
             self.places = [(f"{a}x{b}", shapes[:at].count((a, b))) for at, (a, b) in enumerate(shapes)]
             kinds = dict.fromkeys(shapes)
             self.transforms = torch.nn.ModuleDict({f"{a}x{b}": Transform(a, b, shapes.count((a, b))) for a, b in kinds})
@@ -205,15 +205,6 @@ def new_mend(model: Editable, settings: MendSettings) -> Any:
         forward = updates
 
     return Mender().to(place(model.module))
-
-
-def _shape(model: Editable, name: str) -> tuple[int, int]:
-    """(d_in, d_out) of a layer, whatever way round it keeps its weights."""
-    import torch
-
-    first, second = model.module.get_parameter(name).shape
-    linear = isinstance(model.module.get_submodule(name.rpartition(".")[0]), torch.nn.Linear)
-    return (second, first) if linear else (first, second)
 
 
 class Mend(Learned):

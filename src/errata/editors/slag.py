@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from errata.editors.gradients import Rank, factors, partings, sides, watched
+from errata.editors.gradients import Rank, factors, hold_partings, measure_partings, sides, watched
 from errata.editors.learned import Learned, trained
 from errata.editors.weights import Editable
 from errata.errors import ConfigError
@@ -154,8 +154,7 @@ def new_slag(model: Editable, settings: SlagSettings) -> Any:
             self.reader = Reader(model.embedded(["a"])[0].shape[-1])
             self.shapers = torch.nn.ModuleList(Shaper(*model.module.get_parameter(name).shape) for name in self.names)
             if settings.ridge:
-                for at, name in enumerate(self.names):
-                    self.register_buffer(f"parting{at}", torch.eye(_width(model, name)))
+                hold_partings(self, model, self.names)
 
         def meet(
             self, base: Editable, sets: Sequence[Sequence[tuple[str, str]]], said: Sequence[tuple[str, str]]
@@ -168,8 +167,7 @@ def new_slag(model: Editable, settings: SlagSettings) -> Any:
                 said: inputs that edits must leave alone, with the base's own answers.
             """
             if settings.ridge:
-                for at, parting in enumerate(partings(base, self.names, said, settings.ridge).values()):
-                    self.get_buffer(f"parting{at}").copy_(parting)
+                measure_partings(self, base, self.names, said, settings.ridge)
 
         def path(self, base: Editable, told: Sequence[tuple[str, str]], *, least: int = 0) -> list[dict[str, Tensor]]:
             """The weights after each step taken; none where every edit is right already and none is asked for.
@@ -203,14 +201,6 @@ def new_slag(model: Editable, settings: SlagSettings) -> Any:
         forward = path
 
     return Optimiser().to(place(model.module))
-
-
-def _width(model: Editable, name: str) -> int:
-    """How wide a layer's inputs are."""
-    import torch
-
-    first, second = model.module.get_parameter(name).shape
-    return int(second if isinstance(model.module.get_submodule(name.rpartition(".")[0]), torch.nn.Linear) else first)
 
 
 def conditions(model: Model, told: Sequence[tuple[str, str]]) -> list[str]:

@@ -382,7 +382,7 @@ def train_editor(settings: EditorTraining, folder: Path, data: Path) -> Mapping[
         return losses_of(settings, model, trained, trials)
 
     source = random.Random(f"{settings.loop.seed} steps")
-    if isinstance(settings, MendTraining | SlagTraining) and settings.network.ridge:
+    if settings.network.ridge:
         met = trials_of(model, diet, settings.edits, -(-MET // settings.edits), source)
         network.meet(model, [trial.told for trial in met], [pair for trial in met for pair in trial.outside])
     if not isinstance(settings, SlagTraining):
