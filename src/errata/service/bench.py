@@ -91,7 +91,8 @@ async def _measured(
     found: dict[str, Any] = {}
     for stream in (False, True):
         rows: list[tuple[str, Timed, Timed]] = []
-        for at, (kind, text) in enumerate(asked[:requests]):
+        begin = WARM + requests * stream  # other texts for either, so that none was answered before
+        for at, (kind, text) in enumerate(asked[begin : begin + requests]):
             rows.append((kind, await direct.ask(text, stream=stream), await through.ask(text, stream=stream)))
             tell("streamed" if stream else "plain", at + 1, requests)
         if any(one.status != 200 for _, *both in rows for one in both):
