@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import gc
+import logging
 import signal
 import sys
 from typing import TYPE_CHECKING, Any

@@ -12,6 +12,7 @@ import random
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -84,22 +85,21 @@ async def _measured(
     seconds: float,
     tell: Progress,
 ) -> dict[str, Any]:
-    direct, through = Line(straight), Line(served)
-    for _, text in asked[:WARM]:
-        await through.ask(text)
-        await direct.ask(text)
     found: dict[str, Any] = {}
-    for stream in (False, True):
-        rows: list[tuple[str, Timed, Timed]] = []
-        begin = WARM + requests * stream  # other texts for either, so that none was answered before
-        for at, (kind, text) in enumerate(asked[begin : begin + requests]):
-            rows.append((kind, await direct.ask(text, stream=stream), await through.ask(text, stream=stream)))
-            tell("streamed" if stream else "plain", at + 1, requests)
-        if any(one.status != 200 for _, *both in rows for one in both):
-            raise ModelError("a request failed while one client asked")
-        found |= _added(rows, "stream_" if stream else "")
-    direct.close()
-    through.close()
+    with closing(Line(straight)) as direct, closing(Line(served)) as through:
+        for _, text in asked[:WARM]:
+            await through.ask(text)
+            await direct.ask(text)
+        for stream in (False, True):
+            rows: list[tuple[str, Timed, Timed]] = []
+            begin = WARM + requests * stream  # other texts for either, so that none was answered before
+            for at in range(requests):
+                kind, text = asked[(begin + at) % len(asked)]
+                rows.append((kind, await direct.ask(text, stream=stream), await through.ask(text, stream=stream)))
+                tell("streamed" if stream else "plain", at + 1, requests)
+            if any(one.status != 200 for _, *both in rows for one in both):
+                raise ModelError("a request failed while one client asked")
+            found |= _added(rows, "stream_" if stream else "")
     return {**found, **await _load(served, asked, clients, seconds, tell)}
 
 
