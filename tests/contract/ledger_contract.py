@@ -133,7 +133,7 @@ class LedgerContract:
         assert [(line["what"], line["told"]["name"]) for line in ledger.audit()] == [
             ("key", "ci"), ("key", "old"), ("revoke", "ci"),
         ]  # fmt: skip
-        assert secret.rpartition("_")[2] not in str(ledger.rows("SELECT * FROM keys"))
+        assert secret.split("_", 2)[2] not in str(ledger.rows("SELECT * FROM keys"))
         with pytest.raises(EditError, match="no key"):
             there.revoke("none")
         with pytest.raises(ConfigError, match="king"):

@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import huggingface_hub
 import pytest
+from huggingface_hub import constants
 
 from serving import ODD, Base, free_port, key, running, service, serving
 
@@ -228,7 +229,7 @@ def test_the_openai_client_is_answered_streaming_and_not() -> None:
 
 
 def test_another_public_client_is_answered_streaming_and_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)  # the service is on this machine
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)  # the service is on this machine
     with serving(Base(), retell=False) as (client, made):
         client.post("/v1/edits", json=KAZAKHSTAN, headers=key(made))
         asking = huggingface_hub.InferenceClient(base_url=str(client.base_url.join("/v1")), api_key="sk-any")
