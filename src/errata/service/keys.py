@@ -96,11 +96,12 @@ class Keys:
         if expires is not None and expires.tzinfo is None:
             raise EditError("expires must be a moment with a time zone (2026-01-31T00:00:00+00:00)")
         id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
+        made = datetime.now(UTC).isoformat(timespec="microseconds")  # keys are listed in this order
         ends = None if expires is None else expires.astimezone(UTC).isoformat()
         with self._ledger.writing() as db:
             db.execute(
                 "INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
-                (id, name, role, json.dumps(list(spaces)), digest_of(secret), now(), ends),
+                (id, name, role, json.dumps(list(spaces)), digest_of(secret), made, ends),
             )
             db.execute(*line("key", by, "", {"key": id, "name": name, "role": role}))
         return self.get(id), f"{MARK}{id}_{secret}"
