@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import signal
 import sys
@@ -57,8 +56,6 @@ def serve_verb(config: str | None, memory: str | None, upstream: str | None, mod
     log_to_stderr(settings.telemetry.log_format)
     logging.getLogger("uvicorn.error").addFilter(untold)
     service = make_service(settings)
-    gc.collect()
-    gc.freeze()  # what is loaded stays; looking through it again and again would hold up requests
     listen = settings.listen
     server = uvicorn.Server(
         uvicorn.Config(

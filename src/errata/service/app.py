@@ -186,12 +186,12 @@ def _relayed(app: FastAPI, answering: Answering, upstream: Upstream | None) -> N
 
 
 def _health(app: FastAPI, editor: Serac, ledger: Ledger) -> None:
-    @app.get("/health/live", tags=["health"])
+    @app.get("/health/live", tags=["health"], summary="Whether it lives")
     def live() -> Mapping[str, str]:
         """The process answers."""
         return {"status": "live", "version": __version__}
 
-    @app.get("/health/ready", tags=["health"])
+    @app.get("/health/ready", tags=["health"], summary="Whether it is ready")
     def ready() -> Response:
         """Memory and ledger can be read."""
         try:
@@ -203,7 +203,7 @@ def _health(app: FastAPI, editor: Serac, ledger: Ledger) -> None:
 
 
 def _metrics(app: FastAPI, access: Access, metrics: Metrics) -> None:
-    @app.get("/metrics", tags=["health"])
+    @app.get("/metrics", tags=["health"], summary="Metrics")
     def told(request: Request) -> Response:
         """Prometheus' text; whoever may ask may read it."""
         caller, _ = access.caller(request)

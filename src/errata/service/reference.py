@@ -73,6 +73,6 @@ def _kind(field: Schema) -> str:
     name = field["$ref"].rpartition("/")[2] if "$ref" in field else str(field.get("format") or field.get("type", "any"))
     if name == "array":
         name = f"list of {_kind(field.get('items', {}))}"
-    bounds = [f"{word} {field[key]:,}" for key, word in BOUNDS if 0 < field.get(key, 0) < HUGE]
+    bounds = [f"{word} {int(field[key]):,}" for key, word in BOUNDS if 0 < field.get(key, 0) < HUGE]
     default = [f"`{json.dumps(field['default'])}` otherwise"] if field.get("default") not in (None, "") else []
     return ", ".join([name, *bounds, *default])
