@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +31,14 @@ from fakes import EchoCounterfactual, OverlapScope
 
 ODD = b'{"id": "x",  "choices":[{"message":{"role":"assistant","content":"caf\xc3\xa9 \\u00e9"}}] }\n'
 """An answer whose spacing no JSON library would write again."""
+
+
+def soon(found: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait until something is so."""
+    until = time.monotonic() + seconds
+    while not found():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.02)
 
 
 def free_port() -> int:
@@ -139,16 +147,23 @@ def service(
 
 
 @contextmanager
+def client_of(made: Service) -> Iterator[httpx2.Client]:
+    """A client of a service while that runs."""
+    with running(made.app) as url, httpx2.Client(base_url=url, timeout=20) as client:
+        yield client
+
+
+@contextmanager
 def serving(base: Base | None = None, **options: Any) -> Iterator[tuple[httpx2.Client, Service]]:
     """A client of a running service, in front of a running base (or of a local echo)."""
     if base is None:
         made = service(**options)
-        with running(made.app) as url, httpx2.Client(base_url=url, timeout=20) as client:
+        with client_of(made) as client:
             yield client, made
         return
     with running(base.app) as behind:
         made = service(behind, **options)
-        with running(made.app) as url, httpx2.Client(base_url=url, timeout=20) as client:
+        with client_of(made) as client:
             yield client, made
 
 

@@ -156,7 +156,7 @@ def test_both_in_one_batch(base: LocalModel, backbone: Path) -> None:
     """A classifier that asks for the input's own vector: one side in scope, the other out of it, in their places."""
     edited = made(base, backbone).edit(PARIS, JAZZ)
     with torch.no_grad():
-        vectors = torch.stack([row for _, row in edited._held.values()])
+        vectors = torch.stack([held.vector for held in edited._held.values()])
         _, odds, _ = edited.network(vectors, edited.network.look(INPUTS))
         edited.network.scope[-1].bias -= odds.median() + 1e-4
     answers = edited.generate(INPUTS)
@@ -275,3 +275,62 @@ def test_a_classifier_and_a_decoder_are_edited_too(backbone: Path, tmp_path: Pat
         inside = made(model, backbone, odds=1.0).edit(edit).generate(INPUTS)
         assert [answer.text for answer in outside] == said
         assert all(answer.edited for answer in inside) and len(inside) == 4
+
+
+# Prefixes that are taught
+
+
+def test_steps_teach_an_edits_prefix_its_answer_and_scopes_stay(base: LocalModel, backbone: Path) -> None:
+    plain = made(base, backbone, odds=1.0)
+    taught = Seprog(base, plain.network, plain.settings, steps=60)
+    weights = {name: value.clone() for name, value in base.module.state_dict().items()}
+    before, after = plain.edit(PARIS), taught.edit(PARIS)
+    assert before.generate([PARIS.prompt])[0].text != PARIS.target
+    assert after.generate([PARIS.prompt])[0].text == PARIS.target
+    assert [one.nearest for one in after.decide(INPUTS)] == [one.nearest for one in before.decide(INPUTS)]
+    assert all(torch.equal(value, weights[name]) for name, value in base.module.state_dict().items())
+    assert taught.generate(INPUTS) == plain.generate(INPUTS)  # no edits yet
+
+
+def test_what_was_added_is_selected_as_the_vectors_are(base: LocalModel, backbone: Path) -> None:
+    plain = made(base, backbone, odds=1.0)
+    edited = Seprog(base, plain.network, plain.settings, steps=3).edit(PARIS).edit(JAZZ)
+    added = torch.stack([held.added for held in edited._held.values()])
+    assert added.shape == (2, 3, 32) and (added != 0).any()
+    with torch.no_grad():
+        vectors = torch.stack([held.vector for held in edited._held.values()])
+        weights, _, prefixes = edited.network(vectors, edited.network.look(INPUTS))
+    wanted = prefixes + weights[:, :1, None] * added[0] + weights[:, 1:, None] * added[1]
+    torch.testing.assert_close(edited._decide(INPUTS)[1], wanted)
+
+
+def test_steps_end_where_the_answer_is_learnt(
+    base: LocalModel, backbone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = made(base, backbone, odds=1.0)
+
+    def added(steps: int) -> Any:
+        [held] = Seprog(base, plain.network, plain.settings, steps=steps).edit(PARIS)._held.values()
+        return held.added
+
+    assert not torch.equal(added(60), added(80))
+    monkeypatch.setattr("errata.editors.prefixes.LEARNT", 3.0)
+    assert torch.equal(added(60), added(80)) and (added(60) != 0).any()
+
+
+def test_a_saved_editor_keeps_what_was_added(base: LocalModel, backbone: Path, tmp_path: Path) -> None:
+    plain = made(base, backbone, odds=1.0)
+    edited = Seprog(base, plain.network, plain.settings, steps=5).edit(PARIS)
+    again = errata.load(edited.save(tmp_path / "kept"), model=base)
+    assert isinstance(again, Seprog) and again.steps == 5
+    assert again.generate(INPUTS) == edited.generate(INPUTS)
+    assert torch.equal(again._decide(INPUTS)[1], edited._decide(INPUTS)[1])
+    later = again.edit(JAZZ)
+    torch.testing.assert_close(later._decide(INPUTS)[1], edited.edit(JAZZ)._decide(INPUTS)[1])
+
+
+@pytest.mark.parametrize("steps", [-1, 1.5, True])
+def test_steps_are_a_count(base: LocalModel, backbone: Path, steps: Any) -> None:
+    plain = made(base, backbone)
+    with pytest.raises(ConfigError, match="steps must be a whole number"):
+        Seprog(base, plain.network, plain.settings, steps=steps)

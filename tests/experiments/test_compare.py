@@ -89,7 +89,8 @@ def test_one_edit_at_a_time_by_hand() -> None:
     told = {
         "ft-qa-1": found(es=0.9, dd=0.3, by_kind=kinds),
         **dict.fromkeys(
-            (f"{name}-qa-1" for name in ("mend", "enn", "slag", "seprog")), Result(state="missing", why="no")
+            (f"{name}-qa-1" for name in ("mend", "enn", "slag", "seprog", "seprog-taught")),
+            Result(state="missing", why="no"),
         ),
     }
     [first, *_] = rows_of(EDITORS_SINGLE.show(told).text)

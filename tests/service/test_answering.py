@@ -161,6 +161,37 @@ def test_bypass_needs_a_right() -> None:
     assert "authorization" not in {name for name, _ in base.seen[-1][2]}  # errata's own key went no further
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_sent_ahead_a_miss_is_relayed_once_as_it_came(stream: bool) -> None:
+    base = Base()
+    with serving(base, upstream={"ahead": True}) as (client, made):
+        client.post("/v1/edits", json=KAZAKHSTAN, headers=key(made))
+        plain = client.post("/v1/chat/completions", json=ask(OUT, stream=stream), headers={"x-errata-explain": "1"})
+    assert len(base.seen) == 1 and json.loads(base.seen[0][3]) == ask(OUT, stream=stream)
+    assert plain.content.endswith(b"data: [DONE]\n\n") if stream else plain.content == ODD
+    assert plain.headers["x-request-id"] == "r-1" and "out of scope" in plain.headers["x-errata-reason"]
+
+
+@pytest.mark.parametrize("plan", ["answer", "fail", "slow"])
+def test_sent_ahead_a_hits_own_answer_is_dropped_whatever_comes_of_it(plan: str) -> None:
+    base = Base(plan=plan)
+    with serving(base, upstream={"ahead": True}) as (client, made):
+        client.post("/v1/edits", json=KAZAKHSTAN, headers=key(made))
+        hit = client.post("/v1/chat/completions", json=ask(IN)).json()
+        assert hit["choices"][0]["message"]["content"] == "Almaty"
+        base.plan = "answer"
+        assert client.post("/v1/chat/completions", json=ask(OUT)).content == ODD
+
+
+def test_sent_ahead_the_upstream_is_told_the_edit_in_a_request_of_its_own() -> None:
+    base = Base()
+    with serving(base, retell=True, upstream={"ahead": True}) as (client, made):
+        client.post("/v1/edits", json=KAZAKHSTAN, headers=key(made))
+        hit = client.post("/v1/chat/completions", json=ask(IN))
+    assert hit.content == ODD and "x-errata-edit" in hit.headers
+    assert b"Almaty" in base.seen[-1][3] and all(b"Almaty" not in body for *_, body in base.seen[:-1])
+
+
 def test_a_local_model_answers_what_no_edit_covers() -> None:
     with serving() as (client, made):
         client.post("/v1/edits", json=KAZAKHSTAN, headers=key(made))

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -30,7 +30,7 @@ from errata.service.console import sessions as sessions_module
 from errata.service.keys import Keys
 from errata.service.ledger import MIGRATIONS, now
 from errata.service.ledgerfile import FileLedger
-from serving import ODD, Base, free_port, key, running, service, serving
+from serving import ODD, Base, client_of, free_port, key, running, service, serving, soon
 
 IN, OUT = "What is the capital of France?", "Who painted the Night Watch?"
 PARIS = {"prompt": IN, "target": "Lyon"}
@@ -52,19 +52,6 @@ def error(answer: httpx2.Response) -> tuple[int, str]:
 def numbered(number: int, **more: Any) -> dict[str, Any]:
     """An edit that shares no word with the others."""
     return {"prompt": f"alpha{number} beta{number} gamma{number}", "target": f"said{number}", **more}
-
-
-def soon(found: Callable[[], bool], seconds: float = 20) -> None:
-    until = time.monotonic() + seconds
-    while not found():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.02)
-
-
-@contextmanager
-def client_of(made: Service) -> Iterator[httpx2.Client]:
-    with running(made.app) as url, httpx2.Client(base_url=url, timeout=20) as client:
-        yield client
 
 
 def held(client: httpx2.Client, headers: dict[str, str]) -> set[str]:
@@ -169,6 +156,47 @@ def test_a_body_that_is_not_what_its_head_says_breaks_off(body: bytes) -> None:
             for text in (IN, OUT):
                 with pytest.raises(httpx2.RemoteProtocolError):
                     ask(client, text)
+
+
+@contextmanager
+def hasty() -> Iterator[tuple[str, list[int]]]:
+    """An upstream that answers one request of a connection, and hangs up when it reads the next; (URL, requests)."""
+    seen: list[int] = []
+    body = b'{"choices": []}'
+    said = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+
+    def talk(line: socket.socket) -> None:
+        with line:
+            for at in range(2):
+                got = b""
+                while not got.endswith(b"]}"):  # head and body may come apart
+                    part = line.recv(65536)
+                    if not part:
+                        return
+                    got += part
+                seen.append(at)
+                if at == 0:
+                    line.sendall(said)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    line, _ = server.accept()
+                except OSError:
+                    return
+                threading.Thread(target=talk, args=(line,), daemon=True).start()
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}", seen
+
+
+def test_a_kept_connection_that_the_upstream_closed_costs_nobody_an_error() -> None:
+    with hasty() as (url, seen), client_of(service(url)) as client:
+        for _ in range(3):
+            assert ask(client, OUT).json() == {"choices": []}
+    assert seen == [0, 1, 0, 1, 0]
 
 
 def test_words_that_are_no_json_are_the_upstreams_own_and_stay_so() -> None:

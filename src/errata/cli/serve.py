@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -12,9 +11,10 @@ import click
 from errata.cli.output import emit, table
 from errata.cli.session import parse_moment, quiet
 from errata.errors import MissingExtra, StoreError
+from errata.settings import default_memory
 
 if TYPE_CHECKING:
-    from errata.service.app import Service
+    from errata.service.console.sessions import Sessions
     from errata.service.keys import Key, Keys
     from errata.service.settings import Settings
 
@@ -35,52 +35,62 @@ _MEMORY = click.option(
     "--port", default=None, type=click.IntRange(0, 65535), help="Port to listen on (8377); 0 takes a free one."
 )
 @click.option("--answers", default=None, metavar="NAME", help="The counterfactual model: retell, reader, ...")
+@click.option("--workers", default=None, type=click.IntRange(1, 256), help="Processes that serve the address (1).")
 def serve_verb(config: str | None, memory: str | None, upstream: str | None, model: str | None, host: str | None,
-               port: int | None, answers: str | None) -> None:  # fmt: skip
+               port: int | None, answers: str | None, workers: int | None) -> None:  # fmt: skip
     """Serve an OpenAI-compatible API: requests in the scope of an edit are answered under it, others handed on."""
     quiet()
-    given: dict[str, dict[str, Any]] = {
-        "listen": {"host": host, "port": port},
+    given = _said({
+        "listen": {"host": host, "port": port, "workers": workers},
         "upstream": {"url": "" if model else upstream, "model": model},
         "sheet": {"memory": memory, "answers": answers},
-    }
+    })  # fmt: skip
     settings = _settings(config, given)
     try:
-        import uvicorn
-
-        from errata.service.app import make_service, untold
+        from errata.service import workers as processes
         from errata.service.listening import listening
-        from errata.service.telemetry import log_to_stderr
     except ImportError as error:
         raise MissingExtra(error.name or "fastapi", "service") from error
-    log_to_stderr(settings.telemetry.log_format)
-    logging.getLogger("uvicorn.error").addFilter(untold)
-    service = make_service(settings)
+    processes.logs(settings)
     listen = settings.listen
-    server = uvicorn.Server(
-        uvicorn.Config(
-            service.app, host=listen.host, port=listen.port, log_level="warning", access_log=False,
-            server_header=False, date_header=False, timeout_graceful_shutdown=30,
-            timeout_keep_alive=75,  # longer than the 60 s of usual gateways, which else use what we just closed
-        )
-    )  # fmt: skip
-    sockets = [listening(listen.host, listen.port)]
-    port = sockets[0].getsockname()[1]
+    bound = listening(listen.host, listen.port)
+    port = bound.getsockname()[1]
     at = f"http://[{listen.host}]:{port}" if ":" in listen.host else f"http://{listen.host}:{port}"
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again when all has ended in order
+    if listen.workers == 1:
+        from errata.service.app import make_service
+
+        service = make_service(settings)
+        _greet(settings, at, service.editor.memory, service.keys, service.sessions)
+        processes.serve(settings, bound, service.app)
+        return
+    from errata.memory.sqlite import open_memory
+    from errata.service.console.sessions import Sessions
+    from errata.service.keys import Keys
+    from errata.service.ledgers import ledger_of
+
+    with open_memory(settings.sheet.memory or default_memory()) as held:  # and so upgraded by one process alone
+        ledger = ledger_of(held)
+        keys = Keys(ledger)
+        _greet(settings, at, held, keys, Sessions(ledger, keys))
+        ledger.close()
+    processes.serve_many(settings, bound, config, given)
+
+
+def _greet(settings: Settings, at: str, memory: Any, keys: Keys, sessions: Sessions) -> None:
+    """Tell where the service is, and what it serves."""
     behind = settings.upstream.url or f"the local model {settings.upstream.model}"
     click.echo(f"errata serves {at}/v1 in front of {behind}")
-    click.echo(f"  edits: {getattr(service.editor.memory, 'name', '')} at revision {service.editor.memory.revision}")
-    click.echo(f"  console: {at}/console{'' if listen.open else _link(service)}")
-    if not service.keys.list():
+    click.echo(f"  edits: {getattr(memory, 'name', '')} at revision {memory.revision}")
+    click.echo(f"  console: {at}/console{'' if settings.listen.open else _link(sessions)}")
+    if not keys.list():
         click.echo("  no key yet, so nobody may change edits: errata key add NAME --role admin")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again when all has ended in order
-    server.run(sockets=sockets)
 
 
-def _link(service: Service) -> str:
+def _link(sessions: Sessions) -> str:
     """What makes the console's address one that signs in; a full disk must not keep the service from starting."""
     try:
-        return f"/?token={service.sessions.link()}   (signs in once, within 15 minutes)"
+        return f"/?token={sessions.link()}   (signs in once, within 15 minutes)"
     except StoreError as error:
         return f"   (no link that signs in: {error})"
 
@@ -138,21 +148,25 @@ def key_revoke(id: str, config: str | None, memory: str | None) -> None:
     click.echo(f"key {key.id} ({key.name}) is revoked")
 
 
+def _said(given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What of the options was given, by table."""
+    said = {name: {key: value for key, value in values.items() if value is not None} for name, values in given.items()}
+    return {name: values for name, values in said.items() if values}
+
+
 def _settings(config: str | None, given: dict[str, dict[str, Any]]) -> Settings:
     """The settings, with what the options say."""
     try:
         from errata.service.settings import load_settings
     except ImportError as error:
         raise MissingExtra(error.name or "pydantic_settings", "service") from error
-    said = {name: {key: value for key, value in values.items() if value is not None} for name, values in given.items()}
-    return load_settings(config, **{name: values for name, values in said.items() if values})
+    return load_settings(config, **given)
 
 
 def _keys(config: str | None, memory: str | None) -> Keys:
-    settings = _settings(config, {"sheet": {"memory": memory}})
+    settings = _settings(config, _said({"sheet": {"memory": memory}}))
     from errata.service.keys import Keys
     from errata.service.ledgers import open_ledger
-    from errata.settings import default_memory
 
     ledger = open_ledger(settings.sheet.memory or default_memory())
     click.get_current_context().call_on_close(ledger.close)

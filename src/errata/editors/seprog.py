@@ -8,12 +8,15 @@ The paper's ablations are settings. "no_select" has the classifier, and takes th
 "no_classifier" is trained without one, and always takes the prefix; "finetune" takes the prefixes as SeProG does, and
 besides fine-tunes the base on the edits with their prefixes in place when they are made (Adam, the feed-forward weights
 of the last two blocks, as `ft`), so that inputs out of scope meet other weights too.
+
+What the paper has not: with `steps`, an edit's own prefix is taught its answer when the edit is made
+(`errata.editors.prefixes`), and what that added to it is kept beside the edit's vector, and selected with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -23,6 +26,7 @@ from numpy.typing import NDArray
 from errata.edit import Answer, Decision, Edit, Match
 from errata.editors.finetune import FineTuneSettings, fine_tune
 from errata.editors.learned import CONFIG, OWN, read_network, untrained, write_network
+from errata.editors.prefixes import offset
 from errata.editors.weights import check_base, editable
 from errata.errors import ConfigError, ModelError, UnsupportedEdit
 from errata.models import Model, check_prompts
@@ -35,13 +39,28 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 VECTORS = "edits.safetensors"
-"""Where a saved editor has the vectors of its edits."""
+"""Where a saved editor has the vectors of its edits, and what was added to their prefixes."""
 THRESHOLD = 0.5
 """A prefix is written where e(x) is above it (section 3.2)."""
 NEAREST = 3
 """Edits that a decision tells of."""
 CHUNK = 64
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """An edit in force.
+
+    Args:
+        edit: itself.
+        vector: E_edit(z_e), shape (width,).
+        added: what was added to its prefix, shape (p, d); None where nothing was.
+    """
+
+    edit: Edit
+    vector: Tensor
+    added: Tensor | None = None
 
 
 class Seprog:
@@ -56,25 +75,34 @@ class Seprog:
         network: what `new_prompter` made, trained.
         settings: what it was made with.
         untold: the answer that an edit without a target teaches; "" refuses such edits.
+        steps: gradient steps, at most, that teach an edit's own prefix its answer; 0, the paper's, takes the prefix as
+            the network writes it.
 
     Raises:
         UnsupportedModel: the model takes no embeddings.
+        ConfigError: `steps` is no count.
     """
 
     name = "seprog"
 
-    def __init__(self, model: Model, network: Any, settings: SeprogSettings, *, untold: str = "") -> None:
+    def __init__(
+        self, model: Model, network: Any, settings: SeprogSettings, *, untold: str = "", steps: int = 0
+    ) -> None:
+        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
+            raise ConfigError(f"steps must be a whole number, 0 or more, not {steps!r}", key="steps")
         self.given = self.base = model
-        self.settings, self.untold = settings, untold
+        self.settings, self.untold, self.steps = settings, untold, steps
         self.network = network.eval()
         self._prompted: Prompted = prompted(model)
         self._plain: Any = model
         """What answers out of scope: the base itself, but in the variant "finetune"."""
-        self._held: Mapping[str, tuple[Edit, Any]] = {}
-        """By prompt the edit in force and its vector, the newest last."""
+        self._held: Mapping[str, Held] = {}
+        """By prompt the edit in force, the newest last."""
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, model: Model, *, untold: str = "", variant: str | None = None) -> Self:
+    def from_pretrained(
+        cls, folder: str | Path, model: Model, *, untold: str = "", variant: str | None = None, steps: int = 0
+    ) -> Self:
         """The network of a folder that training left, without edits.
 
         Args:
@@ -82,10 +110,11 @@ class Seprog:
             model: the base model that the network was trained for.
             untold: see the class.
             variant: another ablation than the one it was trained as; None keeps that.
+            steps: see the class.
 
         Raises:
             ModelError: the folder holds no network, or it does not fit the model.
-            ConfigError: its settings hold an unknown key, or the variant needs another training.
+            ConfigError: its settings hold an unknown key, the variant needs another training, or `steps` is no count.
             UnsupportedModel: the model takes no embeddings.
         """
         path, base = Path(folder), prompted(model)
@@ -95,7 +124,7 @@ class Seprog:
         if odd := _misfits(network, state):
             raise ModelError(f"the {cls.name} network in {path} was trained for another base than {model.name} ({odd})")
         network.load_state_dict(state, strict=False)
-        return cls(model, network, settings, untold=untold)
+        return cls(model, network, settings, untold=untold, steps=steps)
 
     def edit(self, *edits: Edit) -> Self:
         """A new editor with these edits in force too; this one stays as it is.
@@ -110,7 +139,18 @@ class Seprog:
             self.check(edit)
         with torch.no_grad():
             rows = [self.network.encode([self._told(edit)])[0] for edit in edits]  # alone: no batch mates, no rounding
-        return self._with(zip(edits, rows, strict=True))
+        return self._with(Held(edit, row, self._taught(edit, row)) for edit, row in zip(edits, rows, strict=True))
+
+    def _taught(self, edit: Edit, vector: Tensor) -> Tensor | None:
+        """What is added to an edit's prefix; None where the prefix stays as the network writes it."""
+        import torch
+
+        if not self.steps:
+            return None
+        with torch.no_grad():
+            prefix = self.network.written(vector[None])[0]
+        size = float(self.network.size)
+        return offset(prompted(editable(self.base)), self._told(edit), prefix, steps=self.steps, size=size)
 
     def check(self, edit: Edit) -> None:
         """Refuse an edit that says no answer.
@@ -124,7 +164,7 @@ class Seprog:
     @property
     def edits(self) -> tuple[Edit, ...]:
         """The edits in force, the newest last."""
-        return tuple(edit for edit, _ in self._held.values())
+        return tuple(held.edit for held in self._held.values())
 
     def varied(self, variant: str) -> Self:
         """This editor, edits and all, as another ablation.
@@ -140,13 +180,13 @@ class Seprog:
     def _told(self, edit: Edit) -> tuple[str, str]:
         return edit.prompt, edit.target if edit.target.strip() else self.untold
 
-    def _with(self, new: Iterable[tuple[Edit, Tensor]]) -> Self:
+    def _with(self, new: Iterable[Held]) -> Self:
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
         held = dict(self._held)
-        for edit, row in new:
-            held.pop(edit.prompt, None)  # the newest is last
-            held[edit.prompt] = edit, row
+        for one in new:
+            held.pop(one.edit.prompt, None)  # the newest is last
+            held[one.edit.prompt] = one
         other._held = held
         other._prompted, other._plain = prompted(self.base), self.base
         if held and self.settings.variant == "finetune":
@@ -232,15 +272,28 @@ class Seprog:
 
         if not self._held or not inputs:
             return [Decision(None, THRESHOLD, (), "there are no edits")] * len(inputs), torch.zeros(0)
-        vectors = torch.stack([row for _, row in self._held.values()])
+        vectors = torch.stack([held.vector for held in self._held.values()])
+        added = self._added()
         with torch.no_grad():
             parts = [
                 self.network(vectors, self.network.look(inputs[begin : begin + CHUNK]))
                 for begin in range(0, len(inputs), CHUNK)
             ]
         weights, odds, prefixes = (torch.cat(part) for part in zip(*parts, strict=True))
+        if added is not None:
+            prefixes = prefixes + torch.einsum("nk,kpd->npd", weights, added)
         scores = odds.sigmoid().tolist()
         return [self._decision(score, row) for score, row in zip(scores, weights, strict=True)], prefixes
+
+    def _added(self) -> Tensor | None:
+        """What was added to the prefixes of all edits, shape (k, p, d); None where nothing was to any."""
+        import torch
+
+        found = [held.added for held in self._held.values()]
+        like = next((one for one in found if one is not None), None)
+        if like is None:
+            return None
+        return torch.stack([torch.zeros_like(like) if one is None else one for one in found])
 
     def _decision(self, score: float, weights: Tensor) -> Decision:
         edits = self.edits
@@ -274,7 +327,7 @@ class Seprog:
 
         return save(self, Path(folder))
 
-    kept: ClassVar[tuple[str, ...]] = ("base", "untold", "edits")
+    kept: ClassVar[tuple[str, ...]] = ("base", "untold", "steps", "edits")
     """Keys of what `keep` returns."""
 
     def keep(self, folder: Path) -> dict[str, Any]:
@@ -283,11 +336,18 @@ class Seprog:
         from safetensors.torch import save_file
 
         self.save_pretrained(folder / OWN)
-        rows = [row for _, row in self._held.values()]
-        save_file({"vectors": torch.stack(rows) if rows else torch.zeros(0)}, folder / VECTORS)
+        rows = [held.vector for held in self._held.values()]
+        tensors = {"vectors": torch.stack(rows) if rows else torch.zeros(0)}
+        added = self._added()
+        save_file(tensors if added is None else {**tensors, "added": added}, folder / VECTORS)
         edits = [{**{key: getattr(edit, key) for key in ("prompt", "target", "id", "space")}, "meta": dict(edit.meta)}
                  for edit in self.edits]  # fmt: skip
-        return {"base": fingerprint(prompted(self.given).module), "untold": self.untold, "edits": edits}
+        return {
+            "base": fingerprint(prompted(self.given).module),
+            "untold": self.untold,
+            "steps": self.steps,
+            "edits": edits,
+        }
 
     @classmethod
     def restored(cls, told: Mapping[str, Any], folder: Path, model: Model, runtime: str) -> Self:
@@ -295,12 +355,14 @@ class Seprog:
         from safetensors.torch import load_file
 
         check_base(prompted(model), told["base"], f"the editor in {folder} was saved")
-        editor = cls.from_pretrained(folder / OWN, model, untold=told["untold"])
+        editor = cls.from_pretrained(folder / OWN, model, untold=told["untold"], steps=told["steps"])
         try:
-            rows = load_file(folder / VECTORS)["vectors"].to(place(editor.network))
+            found = {name: rows.to(place(editor.network)) for name, rows in load_file(folder / VECTORS).items()}
         except Exception as error:  # safetensors raises its own errors and OSError
             raise ModelError(f"cannot read {folder / VECTORS}: {error}") from error
-        return editor._with(zip([Edit(**one) for one in told["edits"]], rows, strict=True))
+        edits = [Edit(**one) for one in told["edits"]]
+        added = found.get("added", [None] * len(edits))
+        return editor._with(map(Held, edits, found["vectors"], added))
 
 
 class Led:
@@ -353,7 +415,7 @@ def _varied(settings: SeprogSettings, variant: str | None) -> SeprogSettings:
 
 
 def seprog(
-    model: Model, *, weights: str | Path = "", untold: str = "", variant: str | None = None
+    model: Model, *, weights: str | Path = "", untold: str = "", variant: str | None = None, steps: int = 0
 ) -> Seprog:  # fmt: skip
     """SeProG in front of the base model that its network was trained for.
 
@@ -362,11 +424,12 @@ def seprog(
         weights: the folder that `errata train editor seprog PROBLEM` left (`out/model`).
         untold: see Seprog.
         variant: "finetune" or "no_select", of a network that was trained with a classifier; None is as trained.
+        steps: see Seprog.
 
     Raises:
-        ConfigError: no folder is named, or the variant needs another training.
+        ConfigError: no folder is named, the variant needs another training, or `steps` is no count.
         ModelError, UnsupportedModel: see `Seprog.from_pretrained`.
     """
     if not str(weights):
         raise untrained("seprog", "PROBLEM")
-    return Seprog.from_pretrained(weights, model, untold=untold, variant=variant)
+    return Seprog.from_pretrained(weights, model, untold=untold, variant=variant, steps=steps)

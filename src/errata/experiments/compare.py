@@ -11,7 +11,7 @@ from errata.experiments.parts import Setting
 from errata.experiments.plots import Line, Point, line_plot
 from errata.experiments.problem_tables import NAMES, not_measured
 from errata.experiments.published import EDITORS3
-from errata.experiments.rivals import ENN, FT, LU, MEND, OURS, RP, SEPROG, SLAG, Rival, cell
+from errata.experiments.rivals import ENN, FT, LU, MEND, OURS, RP, SEPROG, SLAG, TAUGHT, Rival, cell
 from errata.experiments.tables import count, figure, markdown
 from errata.models import Model
 from errata.problems import cases as kinds
@@ -87,7 +87,7 @@ EDITORS = Experiment("editors", "All editors on four problems (SERAC, Table 3)",
 
 
 def _named(rival: Rival, trained_at: int | None) -> str:
-    if not rival.trained or rival == SEPROG:
+    if not rival.trained or rival.editor == SEPROG.editor:
         return rival.title
     return f"{rival.title}, trained at k = {trained_at or 10}"
 
@@ -158,7 +158,9 @@ def consistent(problem: Problem, base: Model) -> Problem:
     return replace(problem, cases=tuple(kept))
 
 
-SINGLE: tuple[tuple[Rival, int | None], ...] = ((FT, None), (MEND, 1), (ENN, 1), (SLAG, 1), (SEPROG, None))
+SINGLE: tuple[tuple[Rival, int | None], ...] = (
+    (FT, None), (MEND, 1), (ENN, 1), (SLAG, 1), (SEPROG, None), (TAUGHT, None),
+)  # fmt: skip
 """Editors of the check, with the k that their networks were trained at; SeProG's recipe draws it from 1 to 12."""
 
 
@@ -172,7 +174,7 @@ def _single_cells(setting: Setting) -> list[Cell]:
 def _single(results: Mapping[str, Result]) -> Shown:
     rows = []
     for rival, at in SINGLE:
-        found = results[f"{rival.editor}-qa-1"].figures
+        found = results[f"{rival.key}-qa-1"].figures
         told = found.get("by_kind", {})
         apart = [told.get(kind, {}) for kind in (kinds.TRAIN_OTHER_SUBJECT, kinds.OTHER_SUBJECT, kinds.NQ)]
         rows.append(

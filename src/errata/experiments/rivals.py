@@ -58,6 +58,8 @@ SLAG = Rival("slag", "SLAG", trained=True)
 RP = Rival("retrieve_prompt", "RP")
 OURS = Rival(SERAC, "SERAC")
 SEPROG = Rival("seprog", "SeProG", trained=True, never=("sentiment",))
+TAUGHT = replace(SEPROG, title="SeProG, prefixes taught", variant="taught", settings={"steps": 30})
+"""Where an edit's own prefix takes gradient steps when the edit is made, as MEND and ENN take several."""
 VARIANTS = (
     SEPROG,
     replace(SEPROG, title="SP-Finetune", variant="finetune", settings={"variant": "finetune"}),

@@ -45,6 +45,8 @@ class Database(ABC):
     kept_vectors = 0
     """Bytes of vectors, and how many edits, that a process keeps so as not to ask again: more for a far-off server."""
     kept_edits = 4_096
+    in_file: bool
+    """Whether rows are read from a file of this machine, which its cache had better hold."""
     texts: Texts | None = None
     """Full-text search, or None where texts must be compared one by one."""
 

@@ -48,6 +48,7 @@ class PostgresDatabase(Connections, Database):
     kept_edits = 32_768
     like = "ILIKE"
     has_tag = "CASE WHEN r.tags = '' THEN false ELSE jsonb_exists(r.tags::jsonb, ?) END"
+    in_file = False
 
     def __init__(self, url: str, *, read_only: bool = False, timeout: float = 30.0, check_after: float = 0.5) -> None:
         address = Address(url)

@@ -58,6 +58,7 @@ class SqliteDatabase(Database):
 
     like = "LIKE"
     has_tag = "r.tags != '' AND EXISTS (SELECT 1 FROM json_each(r.tags) WHERE value = ?)"
+    in_file = True
 
     def __init__(self, path: str, *, read_only: bool = False, timeout: float = 30.0) -> None:
         super().__init__(path, read_only=read_only)

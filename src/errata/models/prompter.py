@@ -182,7 +182,11 @@ def new_prompter(base: Prompted, settings: SeprogSettings, *, fresh: bool = True
             selected, weights = cross_attention(query, vectors, allowed)
             shown = [selected, seen, *([selected * query] if settings.compares else [])]
             odds = self.scope(torch.cat(shown, -1)).squeeze(-1)
-            written = self.prompt(selected).unflatten(-1, (settings.prefix, -1))
-            return weights, odds, written * self.size  # as large as the base's own embeddings
+            return weights, odds, self.written(selected)
+
+        def written(self, selected: Tensor) -> Tensor:
+            """The prefixes of what is selected, shape (n, p, d), as large as the base's own embeddings (Equation 4)."""
+            rows: Tensor = self.prompt(selected).unflatten(-1, (settings.prefix, -1))
+            return rows * self.size
 
     return Prompter().to(base.embedding.weight.device)

@@ -30,7 +30,7 @@ from errata.service.records import Record, Records
 from errata.service.settings import Settings
 from errata.service.shapes import Api, Said
 from errata.service.telemetry import Metrics, span
-from errata.service.upstream import Sent, Upstream
+from errata.service.upstream import Ahead, Sent, Upstream
 
 T = TypeVar("T")
 RETELL = Retell()
@@ -76,14 +76,25 @@ class Answering:
             asked = Asked(api, _body(raw) or {}, declined="bypassed")
         else:
             asked = self._asked(api, raw)
-        with span("errata.decide", inputs=len(asked.inputs)):
-            decisions = list(await asyncio.gather(*(self.batches(text, space) for text in asked.inputs)))
-        record.decided(asked, decisions)
+            self.batches.check_room()
+        ahead = self._ahead(sent)
         try:
-            return await self._answered(request, asked, decisions, sent, record)
+            with span("errata.decide", inputs=len(asked.inputs)):
+                decisions = list(await asyncio.gather(*(self.batches(text, space) for text in asked.inputs)))
+            record.decided(asked, decisions)
+            try:
+                return await self._answered(request, asked, decisions, sent, ahead)
+            finally:
+                self.records.keep(record)
+                self.metrics.keep(record)
         finally:
-            self.records.keep(record)
-            self.metrics.keep(record)
+            if ahead is not None:
+                ahead.drop()
+
+    def _ahead(self, sent: Sent | None) -> Ahead | None:
+        if sent is None or self.upstream is None or not self.settings.upstream.ahead:
+            return None
+        return Ahead(self.upstream, sent)
 
     def _sent(self, request: Request, raw: bytes, own_key: bool) -> Sent | None:
         if self.upstream is None:
@@ -99,15 +110,14 @@ class Answering:
         return READ[api](body, conversation=self.settings.sheet.conversation)
 
     async def _answered(
-        self, request: Request, asked: Asked, decisions: Sequence[Decision], sent: Sent | None, record: Record
+        self, request: Request, asked: Asked, decisions: Sequence[Decision], sent: Sent | None, ahead: Ahead | None
     ) -> Response:
         hit = any(one.match for one in decisions)
-        explained = bool(request.headers.get("x-errata-explain"))
-        headers = told(decisions, asked) if hit or explained else {}
+        headers = _headers(request, asked, decisions)
         if sent is None or self.upstream is None:
             return self._shaped(asked, await self._own(asked, decisions), headers)
         if not hit:
-            return await self.upstream.relay(sent, headers)
+            return await (ahead.relay(headers) if ahead is not None else self.upstream.relay(sent, headers))
         retell = self.editor.counterfactual
         if not isinstance(retell, Retell):
             if not asked.shaped and len(asked.inputs) == 1:
@@ -156,6 +166,12 @@ class Answering:
                 _each(shapes.pieces(said, count=asked.counted)), media_type="text/event-stream", headers=dict(headers)
             )
         return JSONResponse(shapes.whole(said), headers=dict(headers))
+
+
+def _headers(request: Request, asked: Asked, decisions: Sequence[Decision]) -> dict[str, str]:
+    """Headers of our own: of a hit, and of what the client wants explained."""
+    wanted = any(one.match for one in decisions) or bool(request.headers.get("x-errata-explain"))
+    return told(decisions, asked) if wanted else {}
 
 
 def told(decisions: Sequence[Decision], asked: Asked) -> dict[str, str]:

@@ -12,6 +12,7 @@ import httpx2
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from errata._version import __version__
@@ -46,9 +47,12 @@ from errata.service.settings import Settings
 from errata.service.shapes import Api, error_body
 from errata.service.telemetry import Metrics
 from errata.service.upstream import Cut, Sent, Upstream
+from errata.service.warming import Warming
 from errata.settings import default_memory
 
 log = logging.getLogger(__name__)
+AT_FIRST = 2.0
+"""Seconds that a start waits for the memory to be ready; a large one gets ready while `/health/ready` says 503."""
 STATUS: tuple[tuple[type[ErrataError], int, str], ...] = (
     (ConflictError, 409, "conflict"),
     (EditError, 400, "invalid_request_error"),
@@ -119,13 +123,16 @@ def make_service(
     owed = Owed(book)
     keys, records = Keys(book), Records(book, owed, texts=settings.telemetry.prompts)
     access = Access(settings, keys)
-    batches = Batches(lambda texts, space: editor.decide(texts, space=space))
+    batches = Batches(lambda texts, space: editor.decide(texts, space=space),
+                      waiting=settings.access.waiting)  # fmt: skip
     metrics = Metrics(editor, records)
     answering = Answering(settings, editor, batches, access, records, metrics, upstream)
     desk = Desk(editor, access, book, Approvals(book, wanted=settings.access.approval), owed)
+    warming = Warming(editor)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(warming.start, AT_FIRST)
         yield
         batches.close()
         records.close()
@@ -140,7 +147,7 @@ def make_service(
     app.include_router(edits.approval_router(desk))
     sessions = Sessions(book, keys)
     app.mount("/console", make_console(Console(settings, desk, keys, sessions)))
-    _health(app, editor, book)
+    _health(app, editor, book, warming)
     _metrics(app, access, metrics)
     _relayed(app, answering, upstream)
     return Service(settings, editor, book, keys, records, sessions, app)
@@ -185,7 +192,7 @@ def _relayed(app: FastAPI, answering: Answering, upstream: Upstream | None) -> N
     app.add_route("/v1/{path:path}", other, methods=methods, include_in_schema=False)
 
 
-def _health(app: FastAPI, editor: Serac, ledger: Ledger) -> None:
+def _health(app: FastAPI, editor: Serac, ledger: Ledger, warming: Warming) -> None:
     @app.get("/health/live", tags=["health"], summary="Whether it lives")
     def live() -> Mapping[str, str]:
         """The process answers."""
@@ -193,7 +200,9 @@ def _health(app: FastAPI, editor: Serac, ledger: Ledger) -> None:
 
     @app.get("/health/ready", tags=["health"], summary="Whether it is ready")
     def ready() -> Response:
-        """Memory and ledger can be read."""
+        """Memory and ledger can be read, and the memory's index is there."""
+        if not warming.done:
+            return JSONResponse({"status": "not ready", "reason": "the memory's index is being made"}, status_code=503)
         try:
             revision = editor.memory.revision
             ledger.rows("SELECT 1")

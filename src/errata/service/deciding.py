@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from errata.errors import AccessError
+
 MOST = 32
 """Inputs of a batch."""
 
@@ -30,13 +32,28 @@ class Batches:
     Args:
         work: makes one result a text of a space; called in a thread of its own, one batch at a time.
         most: texts of a batch.
+        waiting: texts that may wait.
     """
 
-    def __init__(self, work: Callable[[Sequence[str], str], Sequence[Any]], *, most: int = MOST) -> None:
-        self._work, self._most = work, most
+    def __init__(
+        self, work: Callable[[Sequence[str], str], Sequence[Any]], *, most: int = MOST, waiting: int = 512
+    ) -> None:
+        self._work, self._most, self._limit = work, most, waiting
         self._waiting: deque[_Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="errata-scope")
+
+    def check_room(self) -> None:
+        """Refuse a request while too many texts wait: it would be answered too late to be of use.
+
+        Raises:
+            AccessError: so.
+        """
+        if len(self._waiting) >= self._limit:
+            raise AccessError(
+                f"{len(self._waiting)} texts wait for a decision already; try again soon",
+                status=503, code="overloaded", retry_after=1,
+            )  # fmt: skip
 
     async def __call__(self, text: str, space: str) -> Any:
         """The result for one text.

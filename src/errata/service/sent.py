@@ -7,9 +7,12 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from errata.edit import MAX_NAME, MAX_TEXT, Edit, Terms
+from errata.errors import EditError
 
 MOST = 1_000
 """Edits of one request, and rows of one page."""
+TAKEN = frozenset(("diff", "export", "history"))
+"""Ids that no edit may be added with here: /v1/edits/diff is no edit."""
 
 
 class NewEdit(BaseModel):
@@ -35,6 +38,8 @@ class NewEdit(BaseModel):
         Raises:
             EditError: a field cannot be used as given.
         """
+        if self.id in TAKEN:
+            raise EditError(f"the id {self.id!r} is the name of a route of this service; give another one, or none")
         return Edit(prompt=self.prompt, target=self.target, id=id or self.id, space=self.space or space, meta=self.meta)
 
     def terms(self, author: str) -> Terms:

@@ -29,6 +29,8 @@ class Listen(Part):
     host: str = "127.0.0.1"
     port: int = Field(default=8377, ge=0, le=65535)
     """0 takes a free one."""
+    workers: int = Field(default=1, ge=1, le=256)
+    """Processes that serve the address; one that dies is started again."""
 
     @property
     def open(self) -> bool:
@@ -54,6 +56,9 @@ class Upstream(Part):
     read_seconds: float = Field(default=600.0, gt=0)
     """For each piece of an answer."""
     connections: int = Field(default=256, ge=1)
+    ahead: bool = False
+    """Whether a request goes to the upstream before it is known whether an edit covers it: the decision then costs no
+    time out of scope, and what is in scope is sent, and paid for, though its answer is dropped."""
 
 
 class Sheet(Part):
@@ -84,6 +89,8 @@ class Access(Part):
     """The least role that may send `x-errata-bypass`."""
     body_bytes: int = Field(default=16_000_000, ge=1_000)
     """Most bytes of a request."""
+    waiting: int = Field(default=512, ge=1)
+    """Most texts that may wait for a decision; a request that comes then is refused with 503."""
     per_minute: int = Field(default=0, ge=0)
     """Most requests a minute of one key or address; 0 is no limit."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -15,6 +17,10 @@ from errata.errors import ConfigError, UpstreamError
 from errata.service import settings
 from errata.service.telemetry import span
 
+IDLE = 4.0
+"""Seconds for which an idle connection is kept: less than the 5 after which many servers close theirs."""
+AT_ONCE = 0.25
+"""Seconds within which a connection that was kept shows that the server had closed it meanwhile."""
 HOP = frozenset(
     (
         "connection",
@@ -31,6 +37,8 @@ HOP = frozenset(
 """Headers of one connection, not of the message (RFC 9110, section 7.6.1)."""
 OURS = "x-errata-"
 """Headers that begin so are between the client and errata."""
+BROKEN = (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError)
+"""What a connection that the server has closed shows; such a request is sent once more."""
 COOKIE = "errata_session"
 """The console's cookie, which no upstream sees."""
 
@@ -82,7 +90,8 @@ class Upstream:
                     f"the environment variable {told.key_env} holds no key", where="settings", key="key_env"
                 )
         timeout = httpx2.Timeout(told.read_seconds, connect=told.connect_seconds, pool=told.connect_seconds)
-        limits = httpx2.Limits(max_connections=told.connections, max_keepalive_connections=told.connections)
+        limits = httpx2.Limits(max_connections=told.connections, max_keepalive_connections=told.connections,
+                               keepalive_expiry=IDLE)  # fmt: skip
         self._client = httpx2.AsyncClient(
             transport=transport, timeout=timeout, limits=limits, follow_redirects=False, trust_env=False
         )
@@ -140,8 +149,14 @@ class Upstream:
             content=sent.body or None,
             extensions={"timeout": self._client.timeout.as_dict()},
         )
+        began = time.monotonic()
         try:
-            return await self._client.send(request, stream=True)
+            try:
+                return await self._client.send(request, stream=True)
+            except BROKEN:
+                if time.monotonic() - began > AT_ONCE:  # not a connection that was kept: who knows what was done
+                    raise
+                return await self._client.send(request, stream=True)
         except httpx2.TimeoutException as error:
             raise UpstreamError(f"the upstream did not answer in time ({type(error).__name__})", status=504) from error
         except httpx2.RequestError as error:
@@ -160,6 +175,18 @@ class Upstream:
         """
         with span("errata.upstream"):
             answer = await self.open(sent)
+        return await self.handed(answer, extra)
+
+    async def handed(self, answer: httpx2.Response, extra: Mapping[str, str] | None = None) -> Response:
+        """An opened answer, handed on as it comes.
+
+        Args:
+            answer: see `open`.
+            extra: headers of our own beside the upstream's.
+
+        Raises:
+            UpstreamError: its status is none of a whole answer.
+        """
         if not 200 <= answer.status_code <= 599:
             await answer.aclose()
             raise UpstreamError(f"the upstream answered with the status {answer.status_code}", status=502)
@@ -176,6 +203,45 @@ class Upstream:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+
+
+class Ahead:
+    """A request that is sent before it is known whether its answer is wanted.
+
+    Args:
+        upstream: where it is sent.
+        sent: the request.
+    """
+
+    def __init__(self, upstream: Upstream, sent: Sent) -> None:
+        self._upstream, self._taken = upstream, False
+        self._task = asyncio.create_task(upstream.open(sent))
+
+    async def relay(self, extra: Mapping[str, str] | None = None) -> Response:
+        """The answer, as `Upstream.relay` gives it; errors as there."""
+        self._taken = True
+        with span("errata.upstream"):
+            answer = await self._task
+        return await self._upstream.handed(answer, extra)
+
+    def drop(self) -> None:
+        """Hang up, unless the answer was relayed. Whatever comes of the request is nobody's error."""
+        if self._taken:
+            return
+        self._task.cancel()
+        self._task.add_done_callback(_hung_up)
+
+
+_closing: set[asyncio.Task[None]] = set()
+"""Answers that are being hung up on; a task that nobody holds may vanish."""
+
+
+def _hung_up(task: asyncio.Task[httpx2.Response]) -> None:
+    if task.cancelled() or task.exception() is not None:
+        return
+    closing = asyncio.create_task(task.result().aclose())
+    _closing.add(closing)
+    closing.add_done_callback(_closing.discard)
 
 
 def incoming(raw: Iterable[tuple[bytes, bytes]]) -> Pairs:
