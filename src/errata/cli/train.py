@@ -156,6 +156,7 @@ def _named(option: str, value: str) -> str | None:
 @click.option("--queries", type=click.IntRange(min=1), default=None, help="route: how many inputs are timed.")
 @click.option("--requests", type=click.IntRange(min=10), default=None, help="proxy: how many are timed alone.")
 @click.option("--clients", type=click.IntRange(min=1), default=None, help="proxy: how many ask at once.")
+@click.option("--ahead", is_flag=True, default=None, help="proxy: requests go to the upstream before they are judged.")
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), default=None, help="proxy, soak: for how long.")
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), default=None, help="soak: questions a second.")
 @click.option(

@@ -44,6 +44,7 @@ def bench_proxy(
     seconds: float = 20.0,
     seed: int = 0,
     runtime: str = "auto",
+    ahead: bool = False,
     data: str | Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -56,6 +57,7 @@ def bench_proxy(
         seconds: that the throughput is measured for.
         seed: of texts.
         runtime: what runs the networks.
+        ahead: whether the service sends requests on before it has decided (`upstream.ahead`).
         data: folder of the public data, for more real texts; None takes ERRATA_DATA where it is set.
         progress: told how far it is.
 
@@ -71,9 +73,10 @@ def bench_proxy(
     with tempfile.TemporaryDirectory() as folder:
         memory = Path(folder) / "edits.db"
         filled(memory, pool, edits, seed, tell)
-        with fake_upstream() as straight, service_before(straight.url, memory, runtime) as served:
+        with fake_upstream() as straight, service_before(straight.url, memory, runtime, ahead=ahead) as served:
             found = asyncio.run(_measured(straight.url, served.url, asked, requests, clients, seconds, tell))
-    return {"edits": edits, "runtime": runtime, "upstream_ms": 1000 * DELAY, "seed": seed, **found, "commit": commit()}
+    told = {"edits": edits, "runtime": runtime, "ahead": ahead, "upstream_ms": 1000 * DELAY, "seed": seed}
+    return {**told, **found, "commit": commit()}
 
 
 async def _measured(

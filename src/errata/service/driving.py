@@ -85,10 +85,10 @@ def fake_upstream() -> Iterator[Running]:
 
 
 @contextmanager
-def service_before(url: str, memory: Path, runtime: str) -> Iterator[Running]:
+def service_before(url: str, memory: Path, runtime: str, *, ahead: bool = False) -> Iterator[Running]:
     """`errata serve` in front of an upstream."""
     command = [sys.executable, "-m", "errata.cli", "serve", "--upstream", f"{url}/v1", "--memory", str(memory)]
-    own = {"ERRATA_SHEET__RUNTIME": runtime}
+    own = {"ERRATA_SHEET__RUNTIME": runtime, "ERRATA_UPSTREAM__AHEAD": str(ahead)}
     with _started("service", lambda port: [*command, "--port", str(port)], own) as found:
         yield found
 
