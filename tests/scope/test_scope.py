@@ -125,13 +125,13 @@ def test_the_cascade_does_not_read_what_the_dual_rules_out(home: Path) -> None:
     assert [row for row in script.asked if row] == [] and judged[0].score < 0.02
 
 
-def test_the_cascade_reads_the_rest_only_when_the_first_wave_is_not_clear(home: Path) -> None:
-    clear, script = cascade(home, [0.95, 0.1, 0.1, 0.99])
-    assert clear.judge([INPUT], [retrieved(0.1, 0.2, 0.3, 0.4)])[0][0].edit == EDITS[0]
-    assert [row for row in script.asked if row] == [[EDITS[0].prompt, EDITS[1].prompt]]
-    unsure, script = cascade(home, [0.6, 0.1, 0.1, 0.99])
-    assert unsure.judge([INPUT], [retrieved(0.1, 0.2, 0.3, 0.4)])[0][0].edit == EDITS[3]
-    assert len([row for row in script.asked if row]) == 2
+@pytest.mark.parametrize(("reads", "best"), [(1, 0), (2, 0), (3, 0), (4, 3)])
+def test_the_cascade_reads_the_nearest_alone(home: Path, reads: int, best: int) -> None:
+    scope, script = cascade(home, [0.6, 0.1, 0.1, 0.99], reads=reads, share=0.0)
+    judged = scope.judge([INPUT], [retrieved(0.1, 0.2, 0.3, 0.4)])[0]
+    assert judged[0].edit == EDITS[best] and len(judged) == 4
+    assert script.asked == [[edit.prompt for edit in EDITS[:reads]]]
+    assert all(match.score <= scope.floor for match in judged if match.edit in EDITS[reads:])
 
 
 def test_the_cascade_reads_the_second_with_the_first_only_when_it_is_nearly_as_near(home: Path) -> None:

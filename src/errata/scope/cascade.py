@@ -19,11 +19,6 @@ from errata.models.saving import resolve
 from errata.scope.cross import CrossScope, best_first, rank
 from errata.scope.dual import DualScope
 
-CLEAR = 0.9
-"""A score from which a read candidate is taken without reading those that are far behind it."""
-CLOSE = 0.5
-"""Share of the best candidate's dual probability from which another is read together with it."""
-
 
 class CascadeScope:
     """Retrieve with `dual`, judge with `cross`.
@@ -33,7 +28,8 @@ class CascadeScope:
         cross: judges the rest.
         k: candidates retrieved for an input.
         floor: candidates whose dual probability is lower are not read; that probability is their score.
-        wave: how many candidates are read at first, at most; the others only when none of these passes `CLEAR`.
+        reads: how many of them are read, at most: the nearest. What comes after those is far more often another edit of
+            the same kind than the right one.
         share: candidates whose dual probability is less than this share of the best one's are not read.
 
     Example:
@@ -42,10 +38,10 @@ class CascadeScope:
         6
     """
 
-    def __init__(self, dual: DualScope, cross: CrossScope, *, k: int = 6, floor: float = 0.02, wave: int = 2,
-                 share: float = 0.2) -> None:  # fmt: skip
+    def __init__(self, dual: DualScope, cross: CrossScope, *, k: int = 6, floor: float = 0.02, reads: int = 2,
+                 share: float = 0.5) -> None:  # fmt: skip
         self.dual, self.cross = dual, cross
-        self.k, self.floor, self.wave, self.share = k, floor, wave, share
+        self.k, self.floor, self.reads, self.share = k, floor, reads, share
         self.dimension = dual.dimension
 
     @classmethod
@@ -94,7 +90,7 @@ class CascadeScope:
     @property
     def options(self) -> dict[str, Any]:
         """How it retrieves and reads; kept when an editor is saved."""
-        return {"k": self.k, "floor": self.floor, "wave": self.wave, "share": self.share}
+        return {"k": self.k, "floor": self.floor, "reads": self.reads, "share": self.share}
 
     @property
     def fingerprint(self) -> str:
@@ -110,28 +106,16 @@ class CascadeScope:
         return self.dual.encode_edits(edits)
 
     def judge(self, inputs: Sequence[str], candidates: Sequence[Sequence[Candidate]]) -> list[list[Match]]:
-        """See Scope. Reads candidates above the floor and not far behind the best, nearest first, in two waves."""
+        """See Scope. Reads the nearest candidates, those above the floor and not far behind the best."""
         near = self.dual.judge(inputs, candidates)
-        least = [max(self.floor, self.share * row[0].score) if row else 0.0 for row in near]
-        hopeful = [[match for match in row if match.score >= low] for row, low in zip(near, least, strict=True)]
-        waves = [self._first_wave(row) for row in hopeful]
-        first = rank(self.cross.network, inputs, [_edits(row[:wave]) for row, wave in zip(hopeful, waves, strict=True)])
-        unsure = [at for at, row in enumerate(first) if len(hopeful[at]) > waves[at] and row[0].score < CLEAR]
-        later = [_edits(hopeful[at][waves[at] :]) for at in unsure]
-        second = rank(self.cross.network, [inputs[at] for at in unsure], later)
-        read = dict(zip(unsure, second, strict=True))
+        read = rank(self.cross.network, inputs, [[match.edit for match in self._hopeful(row)] for row in near])
         judged = []
-        for at, row in enumerate(near):
-            known = [*first[at], *read.get(at, [])]
+        for row, known in zip(near, read, strict=True):
             ids = {match.edit.id for match in known}
             rest = [Match(match.edit, min(match.score, self.floor)) for match in row if match.edit.id not in ids]
             judged.append(sorted([*known, *rest], key=best_first))
         return judged
 
-    def _first_wave(self, row: Sequence[Match]) -> int:
-        """How many candidates are read at first: those that come near the best, at most `wave`."""
-        return sum(match.score >= CLOSE * row[0].score for match in row[: self.wave])
-
-
-def _edits(row: Sequence[Match]) -> list[Edit]:
-    return [match.edit for match in row]
+    def _hopeful(self, row: Sequence[Match]) -> list[Match]:
+        """Those of an input's candidates, nearest first, that are read."""
+        return [match for match in row[: self.reads] if match.score >= max(self.floor, self.share * row[0].score)]
