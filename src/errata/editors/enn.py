@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from errata.editors.gradients import Rank, edit_loss, factors, hold_partings, learned, measure_partings, watched
+from errata.editors.gradients import Rank, Ridged, edit_loss, factors, hold_partings, learned, watched
 from errata.editors.learned import Learned, trained
 from errata.editors.updates import Updates, packed
 from errata.editors.weights import Editable
@@ -55,30 +55,17 @@ def new_enn(model: Editable, settings: EnnSettings) -> Any:
     import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
-    class Adaptable(torch.nn.Module):
+    class Adaptable(Ridged, torch.nn.Module):
         rates: ClassVar[Mapping[str, float]] = {"log_steps": 100.0}  # step sizes move faster than the weights may
 
         def __init__(self) -> None:
             super().__init__()
-            self.names = feed_forward(model.module, settings.last)
+            self.names, self.ridge = feed_forward(model.module, settings.last), settings.ridge
             own = [model.module.get_parameter(name).detach().clone() for name in self.names]
             self.weights = torch.nn.ParameterList(torch.nn.Parameter(value) for value in own)
             self.log_steps = torch.nn.Parameter(torch.full((len(own),), math.log(settings.step)))
             if settings.ridge:
                 hold_partings(self, model, self.names)
-
-        def meet(
-            self, base: Editable, sets: Sequence[Sequence[tuple[str, str]]], said: Sequence[tuple[str, str]]
-        ) -> None:
-            """Measure, before any training, what a ridge asks for: the second moments of each layer's inputs.
-
-            Args:
-                base: the base model.
-                sets: edits as they will be made; not looked at.
-                said: inputs that edits must leave alone, with the base's own answers.
-            """
-            if settings.ridge:
-                measure_partings(self, base, self.names, said, settings.ridge)
 
         def parted(self, slopes: Sequence[Tensor]) -> list[Tensor]:
             """Gradients with what other inputs share taken out of the inputs' side, whichever side that is."""

@@ -82,6 +82,26 @@ def measure_partings(
         network.get_buffer(f"parting{at}").copy_(parting)
 
 
+class Ridged:
+    """What a network is shown before it is trained, where a ridge alone asks for it (a mixin of torch modules)."""
+
+    names: Sequence[str]
+    """Of the weights that change."""
+    ridge: float
+    """0 asks for nothing."""
+
+    def meet(self, base: Editable, sets: Sequence[Sequence[tuple[str, str]]], said: Sequence[tuple[str, str]]) -> None:
+        """Measure the second moments of each layer's inputs.
+
+        Args:
+            base: the base model.
+            sets: edits as they will be made; not looked at.
+            said: inputs that edits must leave alone, with the base's own answers.
+        """
+        if self.ridge:
+            measure_partings(self, base, self.names, said, self.ridge)
+
+
 def size(rows: Tensor) -> Tensor:
     """Root of the mean square; never 0."""
     return rows.square().mean().sqrt().clamp(min=TINY)

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from errata.editors.gradients import Rank, factors, hold_partings, measure_partings, sides, watched
+from errata.editors.gradients import Rank, Ridged, factors, hold_partings, sides, watched
 from errata.editors.learned import Learned, trained
 from errata.editors.weights import Editable
 from errata.errors import ConfigError
@@ -147,27 +147,14 @@ def new_slag(model: Editable, settings: SlagSettings) -> Any:
                 gates.squeeze(-1).sigmoid(),
             )
 
-    class Optimiser(torch.nn.Module):
+    class Optimiser(Ridged, torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.names = feed_forward(model.module, settings.last)
+            self.names, self.ridge = feed_forward(model.module, settings.last), settings.ridge
             self.reader = Reader(model.embedded(["a"])[0].shape[-1])
             self.shapers = torch.nn.ModuleList(Shaper(*model.module.get_parameter(name).shape) for name in self.names)
             if settings.ridge:
                 hold_partings(self, model, self.names)
-
-        def meet(
-            self, base: Editable, sets: Sequence[Sequence[tuple[str, str]]], said: Sequence[tuple[str, str]]
-        ) -> None:
-            """Measure, before any training, what a ridge asks for: the second moments of each layer's inputs.
-
-            Args:
-                base: the base model.
-                sets: edits as they will be made; not looked at.
-                said: inputs that edits must leave alone, with the base's own answers.
-            """
-            if settings.ridge:
-                measure_partings(self, base, self.names, said, settings.ridge)
 
         def path(self, base: Editable, told: Sequence[tuple[str, str]], *, least: int = 0) -> list[dict[str, Tensor]]:
             """The weights after each step taken; none where every edit is right already and none is asked for.
