@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +15,8 @@ from errata.errors import MissingExtra, StoreError
 from errata.settings import default_memory
 
 if TYPE_CHECKING:
+    from socket import socket
+
     from errata.service.console.sessions import Sessions
     from errata.service.keys import Key, Keys
     from errata.service.settings import Settings
@@ -52,33 +55,35 @@ def serve_verb(config: str | None, memory: str | None, upstream: str | None, mod
     except ImportError as error:
         raise MissingExtra(error.name or "fastapi", "service") from error
     processes.logs(settings)
-    listen = settings.listen
-    bound = listening(listen.host, listen.port)
-    port = bound.getsockname()[1]
-    at = f"http://[{listen.host}]:{port}" if ":" in listen.host else f"http://{listen.host}:{port}"
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again when all has ended in order
-    if listen.workers == 1:
-        from errata.service.app import make_service
+    with listening(settings.listen.host, settings.listen.port) as bound:
+        if settings.listen.workers == 1:
+            from errata.service.app import make_service
 
-        service = make_service(settings)
-        _greet(settings, at, service.editor.memory, service.keys, service.sessions)
-        processes.serve(settings, bound, service.app)
-        return
+            service = make_service(settings)
+            _greet(settings, bound, service.editor.memory, service.keys, service.sessions)
+            processes.serve(settings, bound, service.app)
+        else:
+            _greet_for_all(settings, bound)
+            processes.serve_many(settings, bound, config, given)
+
+
+def _greet_for_all(settings: Settings, bound: socket) -> None:
+    """Open memory and ledger, and so bring them up to date by one process alone, and greet."""
     from errata.memory.sqlite import open_memory
     from errata.service.console.sessions import Sessions
     from errata.service.keys import Keys
     from errata.service.ledgers import ledger_of
 
-    with open_memory(settings.sheet.memory or default_memory()) as held:  # and so upgraded by one process alone
-        ledger = ledger_of(held)
+    with open_memory(settings.sheet.memory or default_memory()) as held, closing(ledger_of(held)) as ledger:
         keys = Keys(ledger)
-        _greet(settings, at, held, keys, Sessions(ledger, keys))
-        ledger.close()
-    processes.serve_many(settings, bound, config, given)
+        _greet(settings, bound, held, keys, Sessions(ledger, keys))
 
 
-def _greet(settings: Settings, at: str, memory: Any, keys: Keys, sessions: Sessions) -> None:
+def _greet(settings: Settings, bound: socket, memory: Any, keys: Keys, sessions: Sessions) -> None:
     """Tell where the service is, and what it serves."""
+    host, port = settings.listen.host, bound.getsockname()[1]
+    at = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     behind = settings.upstream.url or f"the local model {settings.upstream.model}"
     click.echo(f"errata serves {at}/v1 in front of {behind}")
     click.echo(f"  edits: {getattr(memory, 'name', '')} at revision {memory.revision}")
