@@ -150,6 +150,7 @@ def make_service(
     _health(app, editor, book, warming)
     _metrics(app, access, metrics)
     _relayed(app, answering, upstream)
+    app.openapi()  # routes are put together when first needed: now, and not within somebody's request
     return Service(settings, editor, book, keys, records, sessions, app)
 
 
