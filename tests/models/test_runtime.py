@@ -6,15 +6,16 @@ import json
 from pathlib import Path
 
 import numpy as np
-import onnx
 import onnxruntime
 import pytest
+import torch
 
 from errata.errors import ConfigError, ModelError
 from errata.models import int8, runtime
+from errata.models.graph import Floats, Graph, write
 from errata.models.network import CONFIG, HEADS, KINDS, NetworkConfig, fingerprint, load_network
 from errata.models.runtime import onnx_file, open_runtime, run_sorted
-from errata.models.text import Texts
+from errata.models.text import Texts, Tokens
 from tiny_encoder import tiny_backbone, tiny_network
 
 QUESTIONS = [
@@ -159,24 +160,72 @@ def test_a_processor_without_a_dot_product_of_bytes_gets_smaller_weights(
     assert list(found.values()) == [127, 127, 63] and int8.largest_weight.__wrapped__() == 63
 
 
+def product(largest: int, rows: np.ndarray, weights: np.ndarray, ranges: dict[str, np.ndarray]) -> np.ndarray:
+    graph = Graph()
+    bias = np.zeros(weights.shape[1], np.float32)
+    model = graph.model({"x": 1}, {"y": int8.Bytes(ranges, largest).product(graph, "x", "own", weights, bias)})
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    said: np.ndarray = session.run(None, {"x": rows})[0]
+    return said
+
+
 @pytest.mark.parametrize("largest", [127, 63])
-def test_a_row_of_zeros_and_an_outlier_leave_other_rows_alone(tmp_path: Path, largest: int) -> None:
+def test_a_row_of_zeros_and_an_outlier_leave_other_rows_alone(largest: int) -> None:
     weights = np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32)
     rows = np.random.default_rng(1).normal(size=(3, 8)).astype(np.float32)
     rows[0], rows[1, 3] = 0, 1e6
-    graph = onnx.helper.make_graph(
-        [onnx.helper.make_node("MatMul", ["x", "w"], ["y"])],
-        "product",
-        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", 8])],
-        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["n", 4])],
-        [onnx.numpy_helper.from_array(weights, "w")],
-    )
-    onnx.save(
-        onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), tmp_path / "f"
-    )
-    int8.quantise(tmp_path / "f", tmp_path / "q", largest=largest)
-    session = onnxruntime.InferenceSession(tmp_path / "q", providers=["CPUExecutionProvider"])
-    [said] = session.run(None, {"x": rows})
+    said = product(largest, rows, weights, {})
     want = rows @ weights
     assert (said[0] == 0).all()
     assert np.abs(said[2] - want[2]).max() < 0.1 and np.abs(said[1] / want[1] - 1).max() < 0.02
+
+
+@pytest.mark.parametrize("largest", [127, 63])
+def test_columns_that_differ_much_keep_their_own_scales(largest: int) -> None:
+    weights = np.random.default_rng(0).normal(size=(64, 4)).astype(np.float32)
+    rows = np.random.default_rng(1).normal(size=(200, 64)).astype(np.float32)
+    rows[:, 5] *= 300  # a column as encoders have them, which takes the scale of a whole row
+    want = rows @ weights
+    by_row, by_column = (
+        np.abs(product(largest, rows, weights, ranges) - want).mean() for ranges in ({}, {"own": np.abs(rows).max(0)})
+    )
+    assert by_column < by_row / 2
+
+
+def test_an_encoder_that_is_no_bert_is_told_by_name(dual: Path) -> None:
+    module = load_network(dual)
+    module.encoder.config.hidden_act = "relu"
+    with pytest.raises(ModelError, match="use runtime='torch'"):
+        write(module, Floats())
+
+
+@pytest.mark.parametrize("kind", ["torch", "onnx-fp32", "onnx"])
+def test_an_exit_refuses_some_pairs_and_leaves_the_others_as_they_are(
+    backbone: Path, tmp_path: Path, kind: str
+) -> None:
+    folder = tiny_network(tmp_path, backbone, "pair", exit=1)
+    texts = Texts(backbone)
+    triples = [(question, "what is the capital of france?", "paris") for question in QUESTIONS]
+    tokens, _ = texts.pairs(triples)
+    whole = open_runtime(folder, kind).run(tokens)
+    early = early_of(folder, tokens)
+    bound = float(np.sort(early)[1:3].mean())
+    settings = json.loads((folder / CONFIG).read_text())
+    settings["calibration"] = {"early": bound}
+    (folder / CONFIG).write_text(json.dumps(settings))
+    runtime = open_runtime(folder, kind)
+    some = runtime.run(tokens)
+    refused = early < bound
+    assert refused.sum() == 2
+    for given, before in zip(some, whole, strict=True):
+        assert np.abs(given[~refused] - before[~refused]).max() < 2e-5
+    assert np.abs(some[0][refused] - early[refused]).max() < 0.05 and not any(part[refused].any() for part in some[1:])
+    alone = runtime.run(texts.pairs(triples[:1])[0])
+    assert abs(float(alone[0][0] - some[0][0])) < 2e-5
+
+
+def early_of(folder: Path, tokens: Tokens) -> np.ndarray:
+    with torch.inference_mode():
+        given = (torch.from_numpy(part) for part in (tokens.ids, tokens.mask, tokens.types))
+        said: np.ndarray = load_network(folder)(*given)[4].numpy()
+    return said

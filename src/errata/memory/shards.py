@@ -140,6 +140,13 @@ class MatrixShard:
                 found.append(nearest(query, row, keys, vectors, slack, k))
         return found
 
+    def within(self, query: Vectors, bound: float) -> tuple[Keys, Vectors]:
+        """Keys and vectors no further from a (d,) query than this squared distance, give or take a rounding."""
+        norms, own = self._norms[: self._size], float(query @ query)
+        coarse = norms - 2.0 * (self.vectors @ query) + own
+        rows = np.flatnonzero(coarse <= bound + 2e-5 * (1.0 + own))
+        return self.keys[rows], self.vectors[rows]
+
     def scrub(self, keys: Keys) -> None:
         """See Shard."""
         self._matrix[: self._size][np.isin(self.keys, keys)] = 0.0
@@ -241,9 +248,18 @@ class GraphShard:
             fetch *= 4
         if fetch >= size and len(keys) < k:
             return self._scan(query, k, allowed)
-        if len(self.lost):
-            keys = np.union1d(keys, self.lost.search(query[None, :], k, allowed)[0][0])
-        return cut(keys, distances(query, self._fetch(keys)), k)
+        found = cut(keys, distances(query, self._fetch(keys)), k)
+        return self._with_lost(query, found, k, allowed) if len(self.lost) else found
+
+    def _with_lost(self, query: Vectors, found: Found, k: int, allowed: Allowed) -> Found:
+        """What the graph found, and what it cannot reach that is as near; mostly there is none."""
+        keys, far = found
+        near, vectors = self.lost.within(query, far[k - 1] if len(far) >= k else np.inf)
+        if not len(near):
+            return found
+        rows = np.flatnonzero(allowed(near) & ~np.isin(near, keys))
+        both = np.concatenate([far, distances(query, vectors[rows])])
+        return cut(np.concatenate([keys, near[rows]]), both, k)
 
     def _scan(self, query: Vectors, k: int, allowed: Allowed) -> Found:
         shard = ScanShard(self._fetch)

@@ -1,7 +1,8 @@
 """Run a trained network on texts: with torch, or with ONNX Runtime in int8.
 
-ONNX files are made from the adapters and the backbone on first use and cached by fingerprint; `errata.models.int8`
-tells what int8 is here. This module knows networks and arrays, never edits or memories.
+ONNX files are made from the adapters and the backbone on first use and cached by fingerprint; `errata.models.graph`
+writes them, and `errata.models.int8` tells what int8 is here. This module knows networks and arrays, never edits or
+memories.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import logging
 import os
 import threading
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,18 +20,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errata.errors import ConfigError, MissingExtra, ModelError
-from errata.models.int8 import largest_weight, quantise
+from errata.models.backbone import find_backbone
+from errata.models.graph import FIRST, INPUTS, REST, Floats, Products, write
+from errata.models.int8 import Bytes, largest_weight, ranges_of
 from errata.models.native import onnxruntime_module
-from errata.models.network import NetworkConfig, fingerprint, load_network
-from errata.models.text import Tokens
+from errata.models.network import KINDS, NetworkConfig, fingerprint, load_network
+from errata.models.text import Texts, Tokens
 
 log = logging.getLogger(__name__)
 
 Arrays = tuple[NDArray[np.float32], ...]
 RUNTIMES = ("auto", "onnx", "onnx-fp32", "torch")
-INPUTS = ("ids", "mask", "types")
 CHUNK = 64
 """Texts run at once."""
+SAMPLED = 8
+"""Sample texts read at once."""
+WRITTEN = 2
+"""Changes when a network is written in another way, so that files made before are not used."""
 
 
 class Runtime(Protocol):
@@ -71,6 +78,7 @@ class TorchRuntime:
 
     def __init__(self, folder: Path) -> None:
         self._module = load_network(folder)
+        self._bound = early_bound(self._module.config)
 
     def run(self, tokens: Tokens) -> Arrays:
         """See Runtime."""
@@ -80,7 +88,12 @@ class TorchRuntime:
             out = self._module(
                 torch.from_numpy(tokens.ids), torch.from_numpy(tokens.mask), torch.from_numpy(tokens.types)
             )
-        return tuple(part.float().numpy() for part in (out if isinstance(out, tuple) else (out,)))
+        arrays = tuple(part.float().numpy() for part in (out if isinstance(out, tuple) else (out,)))
+        if self._bound is None:
+            return arrays
+        *given, early = arrays
+        refused = early < self._bound
+        return tuple(_where(refused, early if part is given[0] else np.zeros(1, np.float32), part) for part in given)
 
 
 class OnnxRuntime:
@@ -88,26 +101,53 @@ class OnnxRuntime:
 
     def __init__(self, folder: Path, *, int8: bool = True, threads: int = 0) -> None:
         try:
-            onnxruntime = onnxruntime_module()
+            onnxruntime_module()
         except ImportError as error:
             raise MissingExtra("onnxruntime", "onnx") from error
-        path = onnx_file(folder, int8=int8)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads would take a core each
-        try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime raises its own kinds for a damaged file
-            path.unlink(missing_ok=True)
-            raise ModelError(
-                f"the cached network {path} was damaged and has been deleted; try again ({error})"
-            ) from error
+        self._bound = early_bound(NetworkConfig.read(folder))
+        halves = ("",) if self._bound is None else (FIRST, REST)
+        self._sessions = [_session(onnx_file(folder, int8=int8, half=half), threads) for half in halves]
 
     def run(self, tokens: Tokens) -> Arrays:
         """See Runtime."""
         fed = dict(zip(INPUTS, (tokens.ids, tokens.mask, tokens.types), strict=True))
-        return tuple(self._session.run(None, fed))
+        if self._bound is None:
+            return tuple(self._sessions[0].run(None, fed))
+        hidden, early = self._sessions[0].run(None, fed)
+        kept = np.flatnonzero(early >= self._bound)
+        count, width = tokens.ids.shape
+        scope, kind = early.copy(), np.zeros((count, len(KINDS)), np.float32)
+        start, end = np.zeros((count, width), np.float32), np.zeros((count, width), np.float32)
+        if len(kept):
+            rest = {"hidden": hidden[kept], "mask": tokens.mask[kept]}
+            scope[kept], kind[kept], start[kept], end[kept] = self._sessions[1].run(None, rest)
+        return scope, kind, start, end
+
+
+def early_bound(config: NetworkConfig) -> float | None:
+    """The log-odds at a network's exit below which a pair is refused there; None where it has no exit.
+
+    What is refused has the exit's log-odds for its scope, and zeros for all that would be an answer.
+    """
+    return config.calibration.get("early", -np.inf) if config.exit else None
+
+
+def _where(refused: Any, instead: Any, given: Any) -> Any:
+    rows = refused.reshape(-1, *[1] * (given.ndim - 1))
+    return np.where(rows, instead.reshape(-1, *[1] * (given.ndim - 1)), given)
+
+
+def _session(path: Path, threads: int) -> Any:
+    onnxruntime = onnxruntime_module()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads would take a core each
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime raises its own kinds for a damaged file
+        path.unlink(missing_ok=True)
+        raise ModelError(f"the cached network {path} was damaged and has been deleted; try again ({error})") from error
 
 
 def cache_folder() -> Path:
@@ -120,22 +160,31 @@ def cache_folder() -> Path:
 _exporting = threading.Lock()
 
 
-def onnx_file(folder: Path, *, int8: bool) -> Path:
-    """The ONNX file of a saved network, made now if it is not in the cache."""
+def onnx_file(folder: Path, *, int8: bool, half: str = "") -> Path:
+    """The ONNX file of a saved network, or of a half of it, made now if it is not in the cache.
+
+    Raises:
+        MissingExtra: what it takes to make it is not installed.
+        ModelError: it cannot be made, or not be written.
+    """
     largest = largest_weight()
-    name = fingerprint(folder, precision=f"int8-{largest}" if int8 else "fp32")
-    path = cache_folder() / f"{name}.onnx"
+    name = fingerprint(folder, precision=f"int8-{largest}-{WRITTEN}" if int8 else f"fp32-{WRITTEN}")
+    path = cache_folder() / f"{name}{half and f'-{half}'}.onnx"
     with _exporting:
         if path.exists():
             return path
         log.info("making %s (once)", path)
         try:
+            import onnx
+            import torch  # noqa: F401  (the network is read with it)
+        except ImportError as error:
+            raise MissingExtra(error.name or "onnx", "local,onnx") from error
+        module = load_network(folder)
+        model = write(module, _bytes(module, largest) if int8 else Floats(), half)
+        try:
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-            if int8:
-                quantise(onnx_file_unlocked(folder), temporary, largest=largest)
-            else:
-                _export(folder, temporary)
+            onnx.save(model, str(temporary))
             temporary.replace(path)
         except OSError as error:
             raise ModelError(
@@ -144,42 +193,19 @@ def onnx_file(folder: Path, *, int8: bool) -> Path:
     return path
 
 
-def onnx_file_unlocked(folder: Path) -> Path:
-    """The float32 ONNX file, made if missing; the caller holds the lock."""
-    path = cache_folder() / f"{fingerprint(folder, precision='fp32')}.onnx"
-    if not path.exists():
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        _export(folder, temporary)
-        temporary.replace(path)
-    return path
-
-
-def _export(folder: Path, path: Path) -> None:
-    try:
-        import onnx  # noqa: F401  (the exporter needs it)
-        import torch
-    except ImportError as error:
-        raise MissingExtra(error.name or "onnx", "local,onnx") from error
-    import warnings
-
-    module = load_network(folder)
-    outputs = ["vector"] if NetworkConfig.read(folder).shape == "dual" else ["scope", "kind", "start", "end"]
-    ids = torch.tensor([[1, 2, 3, 2], [1, 2, 1, 0]])
-    mask = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
-    axes = {name: {0: "batch", 1: "tokens"} for name in (*INPUTS, "start", "end")}
-    axes |= {name: {0: "batch"} for name in ("vector", "scope", "kind")}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            module,
-            (ids, mask, torch.zeros_like(ids)),
-            str(path),
-            input_names=list(INPUTS),
-            output_names=outputs,
-            dynamic_axes={name: axes[name] for name in (*INPUTS, *outputs)},
-            opset_version=17,
-            dynamo=False,
-        )
+def _bytes(module: Any, largest: int) -> Products:
+    """Products of bytes, their scales chosen from the texts in sample.tsv."""
+    texts = Texts(find_backbone(module.config.backbone), numbers=module.config.numbers)
+    told = resources.files("errata.models").joinpath("sample.tsv").read_text(encoding="utf-8")
+    triples = [tuple(line.split("\t")) for line in told.splitlines()]
+    batches = []
+    for at in range(0, len(triples), SAMPLED):
+        part: Any = triples[at : at + SAMPLED]
+        if module.config.shape == "pair":
+            batches.append(texts.pairs(part)[0])
+        else:
+            batches += [texts.singles([said for said, _, _ in part]), texts.singles([asked for _, asked, _ in part])]
+    return Bytes(ranges_of(module, batches), largest)
 
 
 def run_sorted(runtime: Runtime, make: Any, items: Sequence[Any], *, chunk: int = CHUNK) -> list[Arrays]:

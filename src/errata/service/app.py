@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import httpx2
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -92,7 +91,6 @@ def make_service(
     memory: Memory | None = None,
     model: Model | None = None,
     ledger: Ledger | None = None,
-    transport: httpx2.AsyncBaseTransport | None = None,
     **parts: Any,
 ) -> Service:
     """Everything loaded and put together; nothing listens yet.
@@ -102,7 +100,6 @@ def make_service(
         memory: instead of the one that the settings name.
         model: instead of the base model that the settings name.
         ledger: instead of the one that lies where the memory does.
-        transport: of the upstream, for tests.
         parts: go to `errata.wrap`, for tests.
 
     Raises:
@@ -111,7 +108,7 @@ def make_service(
     """
     sheet = settings.sheet
     held: Memory = open_memory(sheet.memory or default_memory()) if memory is None else memory
-    upstream = Upstream(settings.upstream, transport=transport) if settings.upstream.url else None
+    upstream = Upstream(settings.upstream) if settings.upstream.url else None
     editor = wrap(
         base_model(settings) if model is None else model,
         memory=held,
@@ -143,6 +140,7 @@ def make_service(
 
     app = FastAPI(title="errata", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     _errors(app, metrics)
+    _words(app, answering)  # first, for each request is compared with the routes in their order
     app.include_router(edits.router(desk))
     app.include_router(edits.approval_router(desk))
     sessions = Sessions(book, keys)
@@ -165,8 +163,8 @@ def base_model(settings: Settings) -> Model:
     return RemoteModel(settings.upstream.url, key_env=settings.upstream.key_env or "ERRATA_NO_KEY", retries=0)
 
 
-def _relayed(app: FastAPI, answering: Answering, upstream: Upstream | None) -> None:
-    """The routes for words, and all others, which are handed on."""
+def _words(app: FastAPI, answering: Answering) -> None:
+    """The routes for words."""
 
     def words(api: Api) -> Any:
         async def route(request: Request) -> Response:
@@ -176,6 +174,10 @@ def _relayed(app: FastAPI, answering: Answering, upstream: Upstream | None) -> N
 
     for path, api in (("/chat/completions", "chat"), ("/completions", "completions"), ("/responses", "responses")):
         app.add_route(f"/v1{path}", words(api), methods=["POST"], include_in_schema=False)  # type: ignore[arg-type]
+
+
+def _relayed(app: FastAPI, answering: Answering, upstream: Upstream | None) -> None:
+    """All other routes, which are handed on."""
 
     async def other(request: Request) -> Response:
         caller, own_key = await answering.access.asker(request)

@@ -9,9 +9,12 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+import aiohttp
 import httpx2
+from multidict import CIMultiDict
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from yarl import URL
 
 from errata.errors import ConfigError, UpstreamError
 from errata.service import settings
@@ -37,7 +40,11 @@ HOP = frozenset(
 """Headers of one connection, not of the message (RFC 9110, section 7.6.1)."""
 OURS = "x-errata-"
 """Headers that begin so are between the client and errata."""
-BROKEN = (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError)
+UNASKED = ("accept", "accept-encoding", "content-type", "user-agent")
+"""Headers that the HTTP client would add of its own."""
+LONGEST = 65_536
+"""Bytes of an answer's longest header."""
+BROKEN = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 """What a connection that the server has closed shows; such a request is sent once more."""
 COOKIE = "errata_session"
 """The console's cookie, which no upstream sees."""
@@ -71,13 +78,12 @@ class Upstream:
 
     Args:
         told: address, key and time-outs.
-        transport: an httpx2 transport, for tests.
 
     Raises:
         ConfigError: the address is no http(s) URL, or the key's environment variable is empty.
     """
 
-    def __init__(self, told: settings.Upstream, *, transport: httpx2.AsyncBaseTransport | None = None) -> None:
+    def __init__(self, told: settings.Upstream) -> None:
         parts = urlsplit(told.url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
             raise ConfigError("upstream.url must be like https://api.example.com/v1", where="settings", key="url")
@@ -89,12 +95,30 @@ class Upstream:
                 raise ConfigError(
                     f"the environment variable {told.key_env} holds no key", where="settings", key="key_env"
                 )
-        timeout = httpx2.Timeout(told.read_seconds, connect=told.connect_seconds, pool=told.connect_seconds)
-        limits = httpx2.Limits(max_connections=told.connections, max_keepalive_connections=told.connections,
-                               keepalive_expiry=IDLE)  # fmt: skip
-        self._client = httpx2.AsyncClient(
-            transport=transport, timeout=timeout, limits=limits, follow_redirects=False, trust_env=False
-        )
+        self._told = told
+        self._session: aiohttp.ClientSession | None = None
+
+    def _client(self) -> aiohttp.ClientSession:
+        """The session, made within the loop that uses it."""
+        if self._session is None:
+            told = self._told
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=told.connections, keepalive_timeout=IDLE, ssl=httpx2.create_ssl_context()
+                ),
+                timeout=aiohttp.ClientTimeout(
+                    total=None,
+                    connect=told.connect_seconds,
+                    sock_connect=told.connect_seconds,
+                    sock_read=told.read_seconds,
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                skip_auto_headers=UNASKED,
+                max_line_size=LONGEST,
+                max_field_size=LONGEST,
+            )
+        return self._session
 
     @property
     def keyed(self) -> bool:
@@ -109,7 +133,7 @@ class Upstream:
             own_key: whether its Authorization holds a key of errata's, which no upstream sees.
         """
         named = request.headers.get("connection", "")
-        dropped = HOP | {one.strip().lower() for one in named.split(",")} | {"host", "content-length"}
+        dropped = HOP | {one.strip().lower() for one in named.split(",")} | {"host", "content-length", "expect"}
         kept: Pairs = []
         for name, value in request.headers.raw:
             lower = name.decode("latin-1").lower()
@@ -126,42 +150,38 @@ class Upstream:
             kept.append((b"authorization", f"Bearer {self._key}".encode()))
         return kept
 
-    async def open(self, sent: Sent) -> httpx2.Response:
+    async def open(self, sent: Sent) -> aiohttp.ClientResponse:
         """Send it; the answer's head is there, its body is yet to be read.
 
         Raises:
             UpstreamError: no connection, no answer in time, or an answer that is no HTTP.
         """
-        headers = [*sent.headers]
-        names = {name.lower() for name, _ in headers}
-        if b"accept-encoding" not in names:
-            headers.append((b"accept-encoding", b"identity"))
-        if b"user-agent" not in names:
-            headers.append((b"user-agent", b"errata"))
-        headers.append((b"host", urlsplit(self.base).netloc.encode()))
-        if sent.body or sent.method in ("POST", "PUT", "PATCH"):
-            headers.append((b"content-length", str(len(sent.body)).encode()))
-        url = httpx2.URL(self.base + sent.path)
-        request = httpx2.Request(
-            sent.method,
-            url,
-            headers=headers,
-            content=sent.body or None,
-            extensions={"timeout": self._client.timeout.as_dict()},
-        )
+        headers = CIMultiDict((name.decode("latin-1"), _text(value)) for name, value in sent.headers)
+        headers.setdefault("accept-encoding", "identity")
+        headers.setdefault("user-agent", "errata")
         began = time.monotonic()
         try:
             try:
-                return await self._client.send(request, stream=True)
-            except BROKEN:
-                if time.monotonic() - began > AT_ONCE:  # not a connection that was kept: who knows what was done
+                return await self._send(sent, headers)
+            except BROKEN as error:
+                unmet = isinstance(error, aiohttp.ClientConnectorError)
+                if unmet or time.monotonic() - began > AT_ONCE:  # no connection that was kept: who knows what was done
                     raise
-                return await self._client.send(request, stream=True)
-        except httpx2.TimeoutException as error:
+                return await self._send(sent, headers)
+        except TimeoutError as error:
             raise UpstreamError(f"the upstream did not answer in time ({type(error).__name__})", status=504) from error
-        except httpx2.RequestError as error:
+        except aiohttp.ClientResponseError as error:
+            told = error.message.partition(":")[0].strip() or type(error).__name__
+            raise UpstreamError(f"the upstream's answer is no HTTP: {told}", status=502) from error
+        except (aiohttp.ClientError, ValueError) as error:
             told = self._safe(str(error)) or type(error).__name__
             raise UpstreamError(f"the upstream cannot be reached: {told}", status=502) from error
+
+    async def _send(self, sent: Sent, headers: CIMultiDict[str]) -> aiohttp.ClientResponse:
+        url = URL(self.base + sent.path, encoded=True)
+        return await self._client().request(
+            sent.method, url, headers=headers, data=sent.body or None, allow_redirects=False
+        )
 
     async def relay(self, sent: Sent, extra: Mapping[str, str] | None = None) -> Response:
         """The upstream's answer, handed on as it comes.
@@ -177,7 +197,7 @@ class Upstream:
             answer = await self.open(sent)
         return await self.handed(answer, extra)
 
-    async def handed(self, answer: httpx2.Response, extra: Mapping[str, str] | None = None) -> Response:
+    async def handed(self, answer: aiohttp.ClientResponse, extra: Mapping[str, str] | None = None) -> Response:
         """An opened answer, handed on as it comes.
 
         Args:
@@ -187,12 +207,12 @@ class Upstream:
         Raises:
             UpstreamError: its status is none of a whole answer.
         """
-        if not 200 <= answer.status_code <= 599:
-            await answer.aclose()
-            raise UpstreamError(f"the upstream answered with the status {answer.status_code}", status=502)
-        handed = StreamingResponse(_body(answer), status_code=answer.status_code)
+        if not 200 <= answer.status <= 599:
+            answer.close()
+            raise UpstreamError(f"the upstream answered with the status {answer.status}", status=502)
+        handed = StreamingResponse(_body(answer), status_code=answer.status)
         handed.raw_headers = [
-            *incoming(answer.headers.raw),
+            *incoming(answer.raw_headers),
             *((name.encode(), value.encode("latin-1", "replace")) for name, value in (extra or {}).items()),
         ]
         return handed
@@ -202,7 +222,8 @@ class Upstream:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        if self._session is not None:
+            await self._session.close()
 
 
 class Ahead:
@@ -232,16 +253,9 @@ class Ahead:
         self._task.add_done_callback(_hung_up)
 
 
-_closing: set[asyncio.Task[None]] = set()
-"""Answers that are being hung up on; a task that nobody holds may vanish."""
-
-
-def _hung_up(task: asyncio.Task[httpx2.Response]) -> None:
-    if task.cancelled() or task.exception() is not None:
-        return
-    closing = asyncio.create_task(task.result().aclose())
-    _closing.add(closing)
-    closing.add_done_callback(_closing.discard)
+def _hung_up(task: asyncio.Task[aiohttp.ClientResponse]) -> None:
+    if not task.cancelled() and task.exception() is None:
+        task.result().close()
 
 
 def incoming(raw: Iterable[tuple[bytes, bytes]]) -> Pairs:
@@ -252,14 +266,22 @@ def incoming(raw: Iterable[tuple[bytes, bytes]]) -> Pairs:
     return [(name, value) for name, value in pairs if name.decode("latin-1").lower() not in dropped]
 
 
-async def _body(answer: httpx2.Response) -> AsyncIterator[bytes]:
+async def _body(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     try:
-        async for piece in answer.aiter_raw():
+        async for piece in answer.content.iter_any():
             yield piece
-    except httpx2.RequestError as error:
+    except (aiohttp.ClientError, TimeoutError) as error:
         raise Cut(f"the upstream's answer broke off: {str(error) or type(error).__name__}") from error
     finally:
-        await answer.aclose()
+        answer.close()  # the connection goes on where the answer was read to its end
+
+
+def _text(value: bytes) -> str:
+    """A header's value so that it is sent as it came: as UTF-8 where it is that, else as Latin-1."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 def _without(cookies: bytes, name: str) -> bytes:

@@ -183,7 +183,7 @@ class Sources(Questions):
             if other.subject_type == relation.subject_type and other.name != relation.name:
                 outside.append(spoken(fill(source.choice(other.ask), fact), source))
         outside = source.sample(outside, min(2, len(outside)))
-        stranger = source.choice(self.same_relation[fact.relation])
+        stranger = self.other_fact(fact, source)
         if stranger.subject != fact.subject:
             outside.append(spoken(fill(source.choice(relation.ask), stranger), source))
             if relation.inverse and stranger.answer != target:

@@ -6,7 +6,10 @@ What stands together in a group, and which side of a scope a text is on, is told
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping, Sequence
 
+from errata.problems.facts import Fact, fill, load_relations
+from errata.training.alike import Embed, nearest_others
 from errata.training.corpora import Corpora, Item
 from errata.training.phrasebook import Phrase, rivals, siblings, spelled
 from errata.training.texts import TRUE_FALSE, fill_in, near_value, normal, renamed
@@ -29,6 +32,10 @@ NEUTRAL = (
 class Questions(Corpora):
     """Draws questions and statements about the corpora's subjects; see Corpora for its arguments."""
 
+    alike: Mapping[tuple[str, str], Sequence[Item]] = {}
+    alike_facts: Mapping[tuple[str, str], Sequence[Fact]] = {}
+    alike_share = 0.0
+
     def ask(self, relation: str, subject: str, source: random.Random) -> str:
         """A question about a subject's relation, in our words or in zsRE's."""
         mined = self.templates.get(relation)
@@ -39,8 +46,39 @@ class Questions(Corpora):
         """A statement to be called true or false."""
         return source.choice(TRUE_FALSE) + fill_in(source.choice(phrase.state), subject, answer)
 
+    def learn_alike(self, embed: Embed, share: float) -> None:
+        """Find the subjects that a search takes for one another, and draw other subjects among them.
+
+        Args:
+            embed: see `nearest_others`.
+            share: how often another subject is one of them.
+        """
+        asked = {
+            relation: [(item.subject, fill_in(self.book[relation].ask[0], item.subject), item) for item in items]
+            for relation, items in self.by_relation.items()
+        }
+        told = {
+            relation: [(fact.subject, fill(load_relations()[relation].ask[0], fact), fact) for fact in facts]
+            for relation, facts in self.same_relation.items()
+        }
+        self.alike, self.alike_facts = nearest_others(asked, embed), nearest_others(told, embed)
+        self.alike_share = share
+
+    def other_fact(self, fact: Fact, source: random.Random) -> Fact:
+        """Our own fact of the same relation: of a subject that is taken for its own, or of any."""
+        alike = self.alike_facts.get((fact.relation, normal(fact.subject)))
+        if alike and source.random() < self.alike_share:
+            return source.choice(alike)
+        return source.choice(self.same_relation[fact.relation])
+
     def near(self, item: Item, source: random.Random) -> Item:
-        """Another subject of the same relation: a name one word or digit away, or one that shares a word, or any."""
+        """Another subject of the same relation.
+
+        One that is taken for its own, a name one word or digit away, one that shares a word, or any.
+        """
+        alike = self.alike.get((item.relation, normal(item.subject)))
+        if alike and source.random() < self.alike_share:
+            return source.choice(alike)
         if source.random() < 0.3 and (name := renamed(item.subject, source.choice(self.items).subject, source)):
             return Item(name, item.relation, "")
         words = [word for word in normal(item.subject).split() if word in self.words]

@@ -18,8 +18,10 @@ from errata.models.network import KINDS, NetworkConfig, load_weights, new_networ
 from errata.models.pair import span_scores, whole_target
 from errata.models.saving import resolve
 from errata.models.text import PairSpans, Texts, Tokens
+from errata.scope.dual import DualScope
 from errata.training.dev import DevPair, calibrated, dev_figures
 from errata.training.evidence import EvidenceDev, EvidenceSources, truth_odds
+from errata.training.exits import exit_bound
 from errata.training.groups import SHARES, Group, Inside, Sources
 from errata.training.loop import LoopSettings, train
 
@@ -43,6 +45,8 @@ class ScopeSettings:
     """Tokens kept of an input and of an edit while training."""
     outside: int = 3
     """Out-of-scope inputs of a group that are used."""
+    alike: float = 0.0
+    """How often another subject of a relation is one that the shipped dual network takes for the edit's own."""
     all_negatives: bool = True
     """Whether every other edit of the batch is a negative (dual); the authors use the diagonal alone."""
     loop: LoopSettings = field(
@@ -145,22 +149,29 @@ def pair_batch(groups: Sequence[Group], texts: Texts, settings: ScopeSettings, s
     return chunks, torch.tensor(labels), kinds, starts, ends
 
 
+def _balanced(odds: Any, labels: Any) -> Any:
+    """Binary cross-entropy in which the inputs in scope weigh as much as those outside (Equation 2)."""
+    from torch.nn.functional import binary_cross_entropy_with_logits
+
+    each = binary_cross_entropy_with_logits(odds, labels, reduction="none")
+    inside = (each * labels).sum() / labels.sum().clamp(min=1)
+    return inside + (each * (1 - labels)).sum() / (1 - labels).sum().clamp(min=1)
+
+
 def pair_loss(module: Any, batch: Any) -> Mapping[str, Any]:
     """Balanced binary cross-entropy of the scope (Equation 2) plus the answer's likelihood (Equation 3, as a span)."""
     import torch
-    from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+    from torch.nn.functional import cross_entropy
 
     chunks, labels, kinds, starts, ends = batch
     out = [[part.float() for part in module(*chunk)] for chunk in chunks]
     scope, kind = torch.cat([part[0] for part in out]), torch.cat([part[1] for part in out])
-    each = binary_cross_entropy_with_logits(scope, labels, reduction="none")
-    judged = (each * labels).sum() / labels.sum().clamp(min=1) + (each * (1 - labels)).sum() / (1 - labels).sum().clamp(
-        min=1
-    )
+    judged = _balanced(scope, labels)
+    early = _balanced(torch.cat([part[4] for part in out]), labels) if len(out[0]) > 4 else torch.zeros(())
     none = torch.zeros(())
     known = (starts >= 0).sum().clamp(min=1)
     read, begin = none, 0
-    for (_, mask, _), (_, _, start, end) in zip(chunks, out, strict=True):
+    for (_, mask, _), (_, _, start, end, *_) in zip(chunks, out, strict=True):
         rows = slice(begin, begin + len(mask))
         for logits, wanted in ((start, starts[rows]), (end, ends[rows])):
             hidden = logits.masked_fill(mask == 0, -1e4)
@@ -169,8 +180,9 @@ def pair_loss(module: Any, batch: Any) -> Mapping[str, Any]:
     said = cross_entropy(kind, kinds) if (kinds >= 0).any() else none
     right = ((scope > 0) == (labels > 0)).float()
     return {
-        "loss": judged + 0.5 * read + said,
+        "loss": judged + 0.5 * read + said + early,
         "scope": judged,
+        "early": early,
         "span": read,
         "kind": said,
         "in": (right * labels).sum() / labels.sum().clamp(min=1),
@@ -219,7 +231,7 @@ def whole_bonus(module: Any, texts: Texts, dev: Sequence[DevPair], sources: Sour
         part = asked[begin : begin + 64]
         tokens, spans = texts.pairs([triple for triple, _ in part])
         with torch.inference_mode():
-            _, _, start, end = (out.float().numpy() for out in module(*tensors(tokens)))
+            _, _, start, end, *_ = (out.float().numpy() for out in module(*tensors(tokens)))
         for row, ((_, prompt, target), answer) in enumerate(part):
             gold, whole = locate(answer, prompt, target, spans[row]), whole_target(spans[row])
             if gold is None or whole is None:
@@ -361,7 +373,7 @@ def train_scope(settings: ScopeSettings, folder: Path, data: Path) -> Mapping[st
     torch.manual_seed(settings.loop.seed)
     module = new_network(settings.network)
     if settings.start:
-        load_weights(module, resolve(settings.start))
+        load_weights(module, resolve(settings.start), fresh="early")
     backbone = find_backbone(settings.network.backbone)
     texts = Texts(backbone, max_length=settings.max_length, numbers=settings.network.numbers)
     if settings.problem == "fact_check":
@@ -377,6 +389,8 @@ def _train_questions(
 ) -> tuple[dict[str, float], Mapping[str, float]]:
     """Train on questions; returns the calibration and the dev figures."""
     sources = Sources(data, seed=settings.loop.seed, problem=settings.problem)
+    if settings.alike:
+        sources.learn_alike(DualScope.from_pretrained().encode_inputs, settings.alike)
     pair = settings.network.shape == "pair"
     make, loss, score = (pair_batch, pair_loss, pair_scores) if pair else (dual_batch, dual_loss, dual_scores)
     dev = DevPair.read(data, sources)
@@ -392,6 +406,8 @@ def _train_questions(
     calibration = calibrated(report.scores, report.inside, None if pair else module)
     if pair:
         calibration["whole"] = whole_bonus(module, texts, dev, sources)
+    if pair and settings.network.exit:
+        calibration["early"] = exit_bound(module, texts, dev, sources)
     return calibration, report.figures
 
 
