@@ -38,7 +38,6 @@ HEAVY = {
     "accelerate",
     "onnxruntime",
     "onnx",
-    "onnxscript",
     "safetensors.torch",
 }
 """Imported inside functions or under TYPE_CHECKING only, and only in `WORKSHOPS`."""

@@ -7,7 +7,7 @@ texts; it never sees a model, nor what the corpora dropped because a test or dev
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -97,8 +97,10 @@ class Sources(Questions):
     def draw(self, source: random.Random) -> Group:
         """One group from a source drawn by its share; drawn again where a made-up question happens to be a test's."""
         while True:
-            name = source.choices(list(self.shares), list(self.shares.values()))[0]
-            group = self.draws[name](source)
+            if self.alike_share and source.random() < self.alike_share:
+                group = self.alike_group(source)
+            else:
+                group = self.draws[source.choices(list(self.shares), list(self.shares.values()))[0]](source)
             texts = (group.prompt, *(one.text for one in group.inside), *group.outside)
             if self.questions.isdisjoint(map(normal, texts)):
                 return group
@@ -139,6 +141,30 @@ class Sources(Questions):
             "relations",
             f"{item.relation}|{normal(item.subject)}",
         )
+
+    def alike_group(self, source: random.Random) -> Group:
+        """A subject's relation; outside: the same relation of the subjects that a search takes for it."""
+        if source.random() < 0.5:
+            fact = source.choice(self.facts)
+            relation, subject, answer = fact.relation, fact.subject, fact.answer
+            others = [other.subject for other in self.alike_facts.get((relation, normal(subject)), ())]
+            wordings: Sequence[str] = load_relations()[relation].ask
+        else:
+            item = source.choice(self.items)
+            relation, subject, answer = item.relation, item.subject, item.answer
+            others = [other.subject for other in self.alike.get((relation, normal(subject)), ())]
+            wordings = [*self.book[relation].ask, *self.templates.get(relation, ())]
+        if not others:
+            return self.relation_group(source)
+        ask, again = source.choice(wordings), source.choice(wordings)
+        target = answer if source.random() < 0.5 else source.choice(self.items).answer
+        inside = asked(fill_in(again, subject), fill_in(ask, subject), target, source)
+        outside = [
+            spoken(fill_in(source.choice((ask, again, source.choice(wordings))), other), source)
+            for other in source.sample(others, min(5, len(others)))
+        ]
+        key = f"{relation}|{normal(subject)}"
+        return Group(fill_in(ask, subject), target, (inside,), tuple(outside), "alike", key)
 
     def attribute_group(self, source: random.Random) -> Group:
         """Any attribute of any subject, so that the notion of a relation is open."""
@@ -183,7 +209,7 @@ class Sources(Questions):
             if other.subject_type == relation.subject_type and other.name != relation.name:
                 outside.append(spoken(fill(source.choice(other.ask), fact), source))
         outside = source.sample(outside, min(2, len(outside)))
-        stranger = self.other_fact(fact, source)
+        stranger = source.choice(self.same_relation[fact.relation])
         if stranger.subject != fact.subject:
             outside.append(spoken(fill(source.choice(relation.ask), stranger), source))
             if relation.inverse and stranger.answer != target:

@@ -47,11 +47,11 @@ class Questions(Corpora):
         return source.choice(TRUE_FALSE) + fill_in(source.choice(phrase.state), subject, answer)
 
     def learn_alike(self, embed: Embed, share: float) -> None:
-        """Find the subjects that a search takes for one another, and draw other subjects among them.
+        """Find the subjects that a search takes for one another.
 
         Args:
             embed: see `nearest_others`.
-            share: how often another subject is one of them.
+            share: of the groups that are about such.
         """
         asked = {
             relation: [(item.subject, fill_in(self.book[relation].ask[0], item.subject), item) for item in items]
@@ -64,21 +64,8 @@ class Questions(Corpora):
         self.alike, self.alike_facts = nearest_others(asked, embed), nearest_others(told, embed)
         self.alike_share = share
 
-    def other_fact(self, fact: Fact, source: random.Random) -> Fact:
-        """Our own fact of the same relation: of a subject that is taken for its own, or of any."""
-        alike = self.alike_facts.get((fact.relation, normal(fact.subject)))
-        if alike and source.random() < self.alike_share:
-            return source.choice(alike)
-        return source.choice(self.same_relation[fact.relation])
-
     def near(self, item: Item, source: random.Random) -> Item:
-        """Another subject of the same relation.
-
-        One that is taken for its own, a name one word or digit away, one that shares a word, or any.
-        """
-        alike = self.alike.get((item.relation, normal(item.subject)))
-        if alike and source.random() < self.alike_share:
-            return source.choice(alike)
+        """Another subject of the same relation: a name one word or digit away, or one that shares a word, or any."""
         if source.random() < 0.3 and (name := renamed(item.subject, source.choice(self.items).subject, source)):
             return Item(name, item.relation, "")
         words = [word for word in normal(item.subject).split() if word in self.words]

@@ -33,8 +33,8 @@ class QuickSettings:
     """The network's shape; pooling and length of its vectors are the teacher's."""
     max_length: int = 72
     """Tokens kept of a text while training."""
-    alike: float = 0.5
-    """How often another subject of a relation is one that the teacher takes for the same."""
+    alike: float = 0.2
+    """Share of the groups that are about subjects which the teacher takes for one another."""
     loop: LoopSettings = field(
         default_factory=lambda: LoopSettings(
             steps=2400, batch=64, lr=1e-3, warmup=100, precision="bf16", evaluate_every=800, save_every=100

@@ -46,7 +46,7 @@ class ScopeSettings:
     outside: int = 3
     """Out-of-scope inputs of a group that are used."""
     alike: float = 0.0
-    """How often another subject of a relation is one that the shipped dual network takes for the edit's own."""
+    """Share of the groups that are about subjects which the shipped dual network takes for one another."""
     all_negatives: bool = True
     """Whether every other edit of the batch is a negative (dual); the authors use the diagonal alone."""
     loop: LoopSettings = field(
