@@ -58,7 +58,7 @@ def test_the_cascade_reads_with_the_verifiers_network_and_keeps_more(folder: Pat
     scope = make_scope("cascade", "torch", verifier)
     assert isinstance(scope, CascadeScope) and isinstance(verifier, Verifier)
     assert scope.cross.network is verifier.network
-    assert {"k": scope.k, "floor": scope.floor, "share": scope.share} == CLAIMS
+    assert {"k": scope.k, "floor": scope.floor, "after": scope.after} == CLAIMS
     plain = make_scope("cascade", "torch", make_counterfactual("reader", "torch"))
     assert isinstance(plain, CascadeScope)
     assert (plain.cross.folder, plain.k, plain.floor) == (zoo.path("pair"), 6, 0.02)

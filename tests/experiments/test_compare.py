@@ -24,7 +24,7 @@ def test_every_editor_is_measured_told_how_to_train_or_told_why_not(
     monkeypatch.setattr("errata.editors.retrieve_prompt.make_scope", lambda *args: OverlapScope())
     setting = made_up(monkeypatch, tmp_path)
     outcome = ran(EDITORS, setting, tmp_path / "results")
-    assert outcome.cells == {"ran": 8, "kept": 0, "missing": 8, "failed": 6}
+    assert outcome.cells == {"ran": 8, "kept": 0, "elsewhere": 0, "missing": 8, "failed": 6}
     assert outcome.why["mend-qa-2"] == "mend-qa: not trained: run `errata train editor mend qa`"
     assert "echo does not show its weights" in outcome.why["ft-qa-2"]
     assert "echo shows no hidden states" in outcome.why["lookup-fact_check-2"]

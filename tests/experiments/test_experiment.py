@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from errata.errors import ConfigError, ModelError
-from errata.experiments.experiment import Cell, Experiment, Outcome, Progress, Result, Shown, run_experiment
+from errata.experiments.experiment import Cell, Experiment, Outcome, Progress, Result, Shown, agrees, run_experiment
 from errata.experiments.parts import Setting
 
 
@@ -56,7 +56,7 @@ class Lab:
 def test_every_cell_has_its_figures_rows_and_what_they_depend_on(tmp_path: Path) -> None:
     lab = Lab("one", "three")
     outcome = lab.run(tmp_path)
-    assert dict(outcome.cells) == {"ran": 2, "kept": 0, "missing": 0, "failed": 0}
+    assert dict(outcome.cells) == {"ran": 2, "kept": 0, "elsewhere": 0, "missing": 0, "failed": 0}
     cell = json.loads((tmp_path / "lab" / "cells" / "three.json").read_text())
     assert (cell["figures"], cell["seed"], cell["data_hash"]) == ({"es": 5.0, "pair": [1, 2]}, 0, "d")
     assert cell["config"] == {"weights": "a", "data": "d"} and {"commit", "seconds"} <= set(cell)
@@ -141,6 +141,33 @@ def test_a_missing_part_is_told_and_not_run(tmp_path: Path) -> None:
     assert dict(outcome.why) == {"two": "not trained: run `errata train …`"}
     assert "two=not trained" in (tmp_path / "lab" / "lab.md").read_text()
     assert not (tmp_path / "lab" / "cells" / "two.json").exists()
+
+
+def test_what_was_measured_with_a_part_that_is_not_here_stays(tmp_path: Path) -> None:
+    lab = Lab("one", "two")
+    lab.run(tmp_path)
+    lab.missing["two"] = "not trained: run `errata train …`"
+    outcome = lab.run(tmp_path)
+    assert lab.ran == ["one", "two"] and not outcome.why
+    assert (outcome.cells["elsewhere"], outcome.cells["missing"]) == (1, 0)
+    lab.configs["two"]["weights"] = "b"  # what it depends on besides is no longer that
+    outcome = lab.run(tmp_path)
+    assert (outcome.cells["elsewhere"], outcome.cells["missing"]) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "may"),
+    [
+        ({"scope": {"name": "a", "fingerprint": "x"}}, {"scope": {"name": "a", "fingerprint": ""}}, True),
+        ({"scope": {"name": "a", "fingerprint": "x"}}, {"scope": {"name": "b", "fingerprint": ""}}, False),
+        ({"scope": {"name": "a", "fingerprint": "x"}}, {"scope": {"name": "a", "fingerprint": "y"}}, False),
+        ({"parts": [{"fingerprint": "x"}, 1]}, {"parts": [{"fingerprint": ""}, 1]}, True),
+        ({"parts": [1]}, {"parts": [1, 2]}, False),
+        ({"k": 1, "old": 2}, {"k": 1}, False),
+    ],
+)
+def test_a_part_that_is_not_here_may_be_any(then: object, now: object, may: bool) -> None:
+    assert agrees(then, now) is may
 
 
 def test_a_failure_is_told_and_tried_again(tmp_path: Path) -> None:

@@ -127,29 +127,31 @@ def test_the_cascade_does_not_read_what_the_dual_rules_out(home: Path) -> None:
 
 @pytest.mark.parametrize(("reads", "best"), [(1, 0), (2, 0), (3, 0), (4, 3)])
 def test_the_cascade_reads_the_nearest_alone(home: Path, reads: int, best: int) -> None:
-    scope, script = cascade(home, [0.6, 0.1, 0.1, 0.99], reads=reads, share=0.0)
+    scope, script = cascade(home, [0.6, 0.1, 0.1, 0.99], reads=reads, after=0.0)
     judged = scope.judge([INPUT], [retrieved(0.1, 0.2, 0.3, 0.4)])[0]
     assert judged[0].edit == EDITS[best] and len(judged) == 4
     assert script.asked == [[edit.prompt for edit in EDITS[:reads]]]
     assert all(match.score <= scope.floor for match in judged if match.edit in EDITS[reads:])
 
 
-def test_the_cascade_reads_the_second_with_the_first_only_when_it_is_nearly_as_near(home: Path) -> None:
-    scope, script = cascade(home, [0.95, 0.99, 0.1, 0.1])
-    far = [match.score for match in scope.dual.judge([INPUT], [retrieved(0.1, 2.0, 2.5, 3.0)])[0]]
-    assert 0.02 <= far[1] < far[0] / 2  # else this test shows nothing
-    assert scope.judge([INPUT], [retrieved(0.1, 2.0, 2.5, 3.0)])[0][0].edit == EDITS[0]
-    assert [row for row in script.asked if row] == [[EDITS[0].prompt]]
+@pytest.mark.parametrize(("after", "read"), [(0.2, 2), (0.9, 1)])
+def test_the_cascade_reads_a_second_candidate_that_is_likely_in_its_own_right(
+    home: Path, after: float, read: int
+) -> None:
+    scope, script = cascade(home, [0.1, 0.99, 0.1, 0.1], after=after)
+    row = retrieved(0.1, 0.3, 2.5, 3.0)
+    near = [match.score for match in scope.dual.judge([INPUT], [row])[0]]
+    assert 0.2 < near[1] < 0.9  # else this test shows nothing
+    assert (scope.judge([INPUT], [row])[0][0].score > 0.5) == (read == 2)
+    assert script.asked == [[edit.prompt for edit in EDITS[:read]]]
 
 
-def test_the_cascade_never_reads_what_lies_far_behind_the_best(home: Path) -> None:
-    for share, read in ((0.0, 2), (0.2, 1)):
-        scope, script = cascade(home, [0.1, 0.99, 0.1, 0.1], share=share, floor=0.02)
-        row = [Candidate(EDITS[0], 0.1), Candidate(EDITS[1], 2.4)]
-        near = [match.score for match in scope.dual.judge([INPUT], [row])[0]]
-        assert 0.02 <= near[1] < 0.2 * near[0]  # else this test shows nothing
-        assert scope.judge([INPUT], [row])[0][0].edit == EDITS[read == 2]
-        assert sum(map(len, script.asked)) == read
+def test_the_nearest_candidate_is_read_however_unlikely_above_the_floor(home: Path) -> None:
+    scope, script = cascade(home, [0.97, 0.1, 0.1, 0.1], after=0.9)
+    row = retrieved(2.0, 2.2, 2.5, 3.0)
+    assert scope.floor < scope.dual.judge([INPUT], [row])[0][0].score < 0.5  # else this test shows nothing
+    assert scope.judge([INPUT], [row])[0][0] == Match(EDITS[0], 0.97)
+    assert script.asked == [[EDITS[0].prompt]]
 
 
 def test_the_cascade_saves_and_loads_both_networks(home: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from errata.cli.output import emit, table
 from errata.cli.session import Session, quiet, shared
 
 if TYPE_CHECKING:
-    from errata.experiments.experiment import Outcome
+    from errata.experiments.experiment import Outcome, State
 
 EXPERIMENTS = {
     "table3": "four problems: edit success and drawdown",
@@ -105,9 +105,10 @@ def _tell(session: Session, outcomes: list[Outcome]) -> None:
     for one in outcomes:
         for cell, why in one.why.items():
             click.echo(f"{one.name}: {cell}: {why}")
-    columns = ("experiment", "ran", "kept", "missing", "failed", "seconds", "measured in", "table")
+    states: tuple[State, ...] = ("ran", "kept", "elsewhere", "missing", "failed")
+    columns = ("experiment", *states, "seconds", "measured in", "table")
     rows = [
-        (one.name, *(one.cells[state] for state in ("ran", "kept", "missing", "failed")), one.seconds, one.measured,
+        (one.name, *(one.cells[state] for state in states), one.seconds, one.measured,
          next(path for path in one.files if path.suffix == ".md"))
         for one in outcomes
     ]  # fmt: skip

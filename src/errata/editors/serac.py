@@ -38,7 +38,7 @@ SHOWN = 6
 ENCODED_AT_ONCE = 512
 VERIFIER = "verifier:"
 """Before the folder or hub id of a pair network that answers as a verifier."""
-CLAIMS: Mapping[str, Any] = {"k": 32, "floor": 0.001, "share": 0.0}
+CLAIMS: Mapping[str, Any] = {"k": 32, "floor": 0.001, "after": 0.0}
 """The cascade in front of a verifier: its first stage knows questions better than claims, so it passes on more of them.
 Where no more than `k` edits are in memory, all are candidates."""
 

@@ -26,7 +26,7 @@ Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is, and how much there is."""
 Run = Callable[[Path, Progress], Mapping[str, Any]]
 """Takes the file for its rows and whom to tell how far it is; returns the cell's figures as JSON has them."""
-State = Literal["ran", "kept", "missing", "failed"]
+State = Literal["ran", "kept", "elsewhere", "missing", "failed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,16 +56,19 @@ class Result:
     """What became of a cell.
 
     Args:
-        state: measured now, kept from an earlier run, without a part it needs, or failed.
+        state: measured now; kept from an earlier run; kept though a part it needs is not here to compare with; without
+            a part and never measured; or failed.
         figures: what was measured; empty unless it ran or was kept.
         why: what is missing, or the error.
         seconds: what it took when it was measured.
+        config: what it was measured with, where the cell itself cannot tell all of it.
     """
 
     state: State
     figures: Mapping[str, Any] = field(default_factory=dict)
     why: str = ""
     seconds: float = 0.0
+    config: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,7 @@ def run_experiment(experiment: Experiment, setting: Setting, out: Path, progress
         results[cell.name] = _result(experiment.name, cell, setting, folder / "cells", progress)
     progress(experiment.name, len(cells), len(cells))
     files = _write(experiment, setting, folder, cells, results)
-    states: list[State] = ["ran", "kept", "missing", "failed"]
+    states: list[State] = ["ran", "kept", "elsewhere", "missing", "failed"]
     return Outcome(
         name=experiment.name,
         cells={state: sum(result.state == state for result in results.values()) for state in states},
@@ -158,10 +161,12 @@ def run_experiment(experiment: Experiment, setting: Setting, out: Path, progress
 
 def _result(name: str, cell: Cell, setting: Setting, folder: Path, progress: Progress) -> Result:
     """The cell's figures: those on disk if they are this cell's, else measured now."""
-    if cell.missing:
-        return Result(state="missing", why=cell.missing)
     path, rows = folder / f"{cell.name}.json", folder / f"{cell.name}.rows.jsonl"
     found = _read(path)
+    if cell.missing:
+        if found is not None and agrees(found.get("config"), json.loads(json.dumps(dict(cell.config), default=str))):
+            return Result(state="elsewhere", figures=found["figures"], seconds=found["seconds"], config=found["config"])
+        return Result(state="missing", why=cell.missing)
     if found is not None and found.get("fingerprint") == cell.fingerprint():
         return Result(state="kept", figures=found["figures"], seconds=found["seconds"])
     began = time.perf_counter()
@@ -185,6 +190,16 @@ def _result(name: str, cell: Cell, setting: Setting, folder: Path, progress: Pro
     }
     write_whole(path, json.dumps(document, ensure_ascii=False, indent=1) + "\n")
     return Result(state="ran", figures=figures, seconds=seconds)
+
+
+def agrees(then: Any, now: Any) -> bool:
+    """Whether figures of one config may be another's, which knows no fingerprint of a part that is not here."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        known = {key: value for key, value in now.items() if not (key == "fingerprint" and value == "")}
+        return {*then, "fingerprint"} == {*now, "fingerprint"} and all(agrees(then[key], known[key]) for key in known)
+    if isinstance(then, list) and isinstance(now, list):
+        return len(then) == len(now) and all(map(agrees, then, now))
+    return bool(then == now)
 
 
 def _read(path: Path) -> dict[str, Any] | None:
@@ -236,7 +251,7 @@ def _write(
             cell.name: {
                 "state": "done" if results[cell.name].figures else results[cell.name].state,
                 "why": results[cell.name].why,
-                "config": dict(cell.config),
+                "config": dict(results[cell.name].config or cell.config),
                 "seconds": results[cell.name].seconds,
                 "figures": results[cell.name].figures,
             }

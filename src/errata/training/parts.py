@@ -1,8 +1,7 @@
 """One command retrains each part: its recipe, its data, its card.
 
 `errata train PART [PROBLEM]` ends here. This module puts pieces together; how a part learns is told in `base.py`,
-`claims.py`, `properties.py`, `chat.py`, `dialogue.py`, `triples.py`, `prose.py`, `scope.py`, `quick.py` and
-`seq2seq.py`.
+`claims.py`, `properties.py`, `chat.py`, `dialogue.py`, `triples.py`, `prose.py`, `scope.py` and `seq2seq.py`.
 """
 
 from __future__ import annotations
@@ -77,15 +76,6 @@ PARTS: Mapping[str, Part] = {
         _PUBLIC,
         "Embeds inputs and edit descriptors apart (SERAC's Embed); the first stage of the cascade. LoRA adapters on\n"
         "all-MiniLM-L6-v2 plus a learned scale and bias, trained with every edit of a batch as a negative. English.",
-        _TABLES,
-    ),
-    "quick": Part(
-        "quick",
-        "The dual scope classifier's shallow twin",
-        _PUBLIC,
-        "Gives an input nearly the vector that the dual scope classifier would give it, with half of its layers. The\n"
-        "cascade searches with it; edits keep the vectors of the dual scope classifier. LoRA adapters on the first\n"
-        "layers of all-MiniLM-L6-v2. English.",
         _TABLES,
     ),
     "counterfactual": Part(
@@ -256,7 +246,7 @@ PUBLISHED: Mapping[str, str] = {
 """The base models that the papers edit (SERAC, section 5; SeProG, section 5.3)."""
 LEARNED = ("mend", "enn", "slag", "seprog")
 """Editors that are trained, each for one problem."""
-KINDS = ("base", "scope", "quick", "counterfactual", "seq2seq", *LEARNED)
+KINDS = ("base", "scope", "counterfactual", "seq2seq", *LEARNED)
 """What `errata train` makes."""
 
 
@@ -286,7 +276,7 @@ def _for_problems(kind: str) -> tuple[str, ...]:
     """The problems that a kind of part can be trained for by its own recipe with another diet."""
     if kind in LEARNED:
         return tuple(_DRAWN)
-    return {"scope": ("qa", "qa_hard", "fact_check"), "base": (), "quick": ()}.get(kind, ("qa", "qa_hard"))
+    return {"scope": ("qa", "qa_hard", "fact_check"), "base": ()}.get(kind, ("qa", "qa_hard"))
 
 
 def default_settings(part: str) -> Any:
@@ -298,7 +288,6 @@ def default_settings(part: str) -> Any:
     from errata.training.editing import EnnTraining, MendTraining, SlagTraining
     from errata.training.properties import PropertySettings
     from errata.training.prose import ProseSettings
-    from errata.training.quick import QuickSettings
     from errata.training.scope import DUAL, EVIDENCE, PAIR
     from errata.training.seprog import SeprogTraining
     from errata.training.seq2seq import Seq2SeqSettings
@@ -307,7 +296,6 @@ def default_settings(part: str) -> Any:
     known: dict[str, Any] = {
         "base": BaseSettings(),
         "scope": DUAL,
-        "quick": QuickSettings(),
         "counterfactual": PAIR,
         "verifier": EVIDENCE,
         "fc": ClaimSettings(),
@@ -411,7 +399,6 @@ def _trainer(part: str) -> Callable[[Any, Path, Any], Mapping[str, Any]]:
     from errata.training.editing import train_editor
     from errata.training.properties import train_properties
     from errata.training.prose import train_prose
-    from errata.training.quick import train_quick
     from errata.training.scope import train_scope
     from errata.training.seprog import train_seprog
     from errata.training.seq2seq import train_seq2seq
@@ -421,7 +408,6 @@ def _trainer(part: str) -> Callable[[Any, Path, Any], Mapping[str, Any]]:
         "base": train_base,
         "fc": train_claims,
         "lot": train_properties,
-        "quick": train_quick,
         "chat": train_chat,
         "dialogue": train_dialogue,
         "triples": train_triples,

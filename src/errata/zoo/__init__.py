@@ -15,7 +15,6 @@ _CONFIG = "config.json"
 TRAINED_BY = {
     "mini": "errata train base",
     "dual": "errata train scope",
-    "quick": "errata train quick",
     "pair": "errata train counterfactual",
     "fc": "errata train base fact_check --install",
     "verifier": "errata train counterfactual fact_check --install",
