@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-import torch
 
 from errata.errors import ConfigError, ModelError
 from errata.models import int8, runtime
 from errata.models.graph import Floats, Graph, write
 from errata.models.network import CONFIG, HEADS, KINDS, NetworkConfig, fingerprint, load_network
 from errata.models.runtime import onnx_file, open_runtime, run_sorted
-from errata.models.text import Texts, Tokens
+from errata.models.text import Texts
 from tiny_encoder import tiny_backbone, tiny_network
 
 QUESTIONS = [
@@ -197,35 +196,3 @@ def test_an_encoder_that_is_no_bert_is_told_by_name(dual: Path) -> None:
     module.encoder.config.hidden_act = "relu"
     with pytest.raises(ModelError, match="use runtime='torch'"):
         write(module, Floats())
-
-
-@pytest.mark.parametrize("kind", ["torch", "onnx-fp32", "onnx"])
-def test_an_exit_refuses_some_pairs_and_leaves_the_others_as_they_are(
-    backbone: Path, tmp_path: Path, kind: str
-) -> None:
-    folder = tiny_network(tmp_path, backbone, "pair", exit=1)
-    texts = Texts(backbone)
-    triples = [(question, "what is the capital of france?", "paris") for question in QUESTIONS]
-    tokens, _ = texts.pairs(triples)
-    whole = open_runtime(folder, kind).run(tokens)
-    early = early_of(folder, tokens)
-    bound = float(np.sort(early)[1:3].mean())
-    settings = json.loads((folder / CONFIG).read_text())
-    settings["calibration"] = {"early": bound}
-    (folder / CONFIG).write_text(json.dumps(settings))
-    runtime = open_runtime(folder, kind)
-    some = runtime.run(tokens)
-    refused = early < bound
-    assert refused.sum() == 2
-    for given, before in zip(some, whole, strict=True):
-        assert np.abs(given[~refused] - before[~refused]).max() < 2e-5
-    assert np.abs(some[0][refused] - early[refused]).max() < 0.05 and not any(part[refused].any() for part in some[1:])
-    alone = runtime.run(texts.pairs(triples[:1])[0])
-    assert abs(float(alone[0][0] - some[0][0])) < 2e-5
-
-
-def early_of(folder: Path, tokens: Tokens) -> np.ndarray:
-    with torch.inference_mode():
-        given = (torch.from_numpy(part) for part in (tokens.ids, tokens.mask, tokens.types))
-        said: np.ndarray = load_network(folder)(*given)[4].numpy()
-    return said

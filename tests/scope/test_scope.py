@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -152,6 +153,31 @@ def test_the_nearest_candidate_is_read_however_unlikely_above_the_floor(home: Pa
     assert scope.floor < scope.dual.judge([INPUT], [row])[0][0].score < 0.5  # else this test shows nothing
     assert scope.judge([INPUT], [row])[0][0] == Match(EDITS[0], 0.97)
     assert script.asked == [[EDITS[0].prompt]]
+
+
+def test_what_the_gate_refuses_is_not_read(home: Path) -> None:
+    scope, script = cascade(home, [0.9, 0.99, 0.1, 0.1], after=0.0)
+    network = Scripted({})
+    network.passes = lambda triples: [prompt != EDITS[0].prompt for _, prompt, _ in triples]  # type: ignore[attr-defined]
+    scope.gate = CrossScope(home / "pair", runtime="torch")
+    scope.gate.network = network  # type: ignore[assignment]
+    judged = scope.judge([INPUT, INPUT], [retrieved(0.1, 0.2, 0.3, 0.4), []])
+    assert judged[0][0] == Match(EDITS[1], 0.99) and judged[1] == []
+    assert script.asked == [[EDITS[1].prompt]]
+    assert next(match.score for match in judged[0] if match.edit == EDITS[0]) <= scope.floor
+
+
+def test_a_gate_is_saved_and_loaded_and_lets_all_pass_without_a_bound(home: Path, tmp_path: Path) -> None:
+    scope = CascadeScope.from_pretrained(home, runtime="torch", gate=CrossScope(home / "pair", runtime="torch"))
+    assert scope.gate and scope.gate.network.passes([(INPUT, "p", "t")] * 3) == [True] * 3
+    scope.save_pretrained(tmp_path)
+    settings = json.loads((tmp_path / "gate" / "config.json").read_text())
+    settings["calibration"]["bound"] = 1e6
+    (tmp_path / "gate" / "config.json").write_text(json.dumps(settings))
+    again = CascadeScope.from_pretrained(tmp_path, runtime="torch")
+    assert again.gate and again.gate.network.passes([(INPUT, "p", "t")]) == [False]
+    assert again.judge([INPUT], [retrieved(0.1, 0.2, 0.3, 0.4)])[0][0].score <= again.floor
+    assert CascadeScope.from_pretrained(home, runtime="torch").gate is None
 
 
 def test_the_cascade_saves_and_loads_both_networks(home: Path, tmp_path: Path) -> None:

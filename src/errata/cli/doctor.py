@@ -17,7 +17,7 @@ from errata.cli.session import Session, shared
 from errata.errors import ErrataError
 from errata.settings import default_memory
 
-PARTS = ("mini", "dual", "pair")
+PARTS = ("mini", "dual", "gate", "pair")
 LIBRARIES = (
     "numpy", "click", "usearch", "tokenizers", "safetensors", "httpx2", "torch", "transformers", "onnxruntime",
 )  # fmt: skip

@@ -17,7 +17,7 @@ from errata.cli.output import emit, table
 from errata.cli.session import Session, quiet, shared
 from errata.errors import ConfigError
 
-PARTS = ("base", "scope", "counterfactual", "seq2seq", "editor")
+PARTS = ("base", "scope", "gate", "counterfactual", "seq2seq", "editor")
 BENCHES = {
     "route": "experiments.bench",
     "encode": "experiments.bench",

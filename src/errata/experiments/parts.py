@@ -30,7 +30,7 @@ from errata.scope.dual import DualScope
 from errata.training.parts import PUBLISHED
 
 MADE_OF: Mapping[str, tuple[str, ...]] = {
-    "cascade": ("dual", "pair"),
+    "cascade": ("dual", "gate", "pair"),
     "dual": ("dual",),
     "cross": ("pair",),
     "reader": ("pair",),

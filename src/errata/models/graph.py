@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 INPUTS = ("ids", "mask", "types")
 OUTPUTS = {"dual": ("vector",), "pair": ("scope", "kind", "start", "end")}
-FIRST, REST = "first", "rest"
-"""The halves of a network with an exit: up to it, and from it on."""
 _FLOAT, _INT32, _INT64 = 1, 6, 7  # ONNX's numbers of its types
 _FUSED = "com.microsoft"  # ONNX Runtime's own operators
 
@@ -128,20 +126,18 @@ def linears(module: Any) -> dict[str, list[Any]]:
     return found
 
 
-def write(module: Any, products: Products, half: str = "") -> ModelProto:
+def write(module: Any, products: Products) -> ModelProto:
     """A network in eval mode, its adapters merged, as an ONNX model.
 
     Args:
         module: as `load_network` gives it.
         products: how products are made.
-        half: of a network with an exit, `FIRST` (ids, mask, types to hidden and early) or `REST` (hidden, mask to what
-            the network gives); "" is the whole network, its exit left out.
 
     Raises:
         ModelError: see `check`.
     """
     check(module)
-    return _Writer(module, products).written(half)
+    return _Writer(module, products).written()
 
 
 class _Writer:
@@ -150,20 +146,12 @@ class _Writer:
         self.told = module.encoder.config
         self.linears = linears(module)
 
-    def written(self, half: str) -> ModelProto:
-        graph, layers = self.graph, len(self.module.encoder.encoder.layer)
-        exit = self.module.config.exit
-        mask = graph.node("Cast", "mask", to=_INT32)
-        hidden = "hidden" if half == REST else self.embedded()
-        for at in range(exit if half == REST else 0, exit if half == FIRST else layers):
+    def written(self) -> ModelProto:
+        mask = self.graph.node("Cast", "mask", to=_INT32)
+        hidden = self.embedded()
+        for at in range(len(self.module.encoder.encoder.layer)):
             hidden = self.layer(at, hidden, mask)
-        if half == FIRST:
-            inner = self.head("early_inner", self.cls_and_mean(hidden), squash=True)
-            given = {"middle": hidden, "early": self.flat(self.head("early", inner))}
-        else:
-            given = self.given(hidden)
-        inputs = {"hidden": _FLOAT, "mask": _INT64} if half == REST else dict.fromkeys(INPUTS, _INT64)
-        return graph.model(inputs, given)
+        return self.graph.model(dict.fromkeys(INPUTS, _INT64), self.given(hidden))
 
     def embedded(self) -> str:
         """(n, t, width): the sum of word, position and type, normalised."""

@@ -20,8 +20,6 @@ from errata.models.backbone import MINILM, find_backbone, weights_hash
 SHAPES = ("dual", "pair")
 KINDS = ("span", "true", "false", "yes", "no")
 """What an answer is: words of the edit; the verdict on a statement; the answer to a yes/no question."""
-EARLY = 96
-"""Width of what judges at the exit."""
 CONFIG, ADAPTER, HEADS = "config.json", "adapter.safetensors", "heads.safetensors"
 
 
@@ -47,8 +45,6 @@ class NetworkConfig:
     """Whether vectors have length 1 (dual only)."""
     format: str = "errata-text-1"
     """Text format the network was trained with."""
-    exit: int = 0
-    """The layer after which a pair may be refused already, so that the rest need not run; 0 for none (pair only)."""
     numbers: bool = False
     """Whether an input's numbers are followed by how the edit's compare with them (pair only, `models/numbers.py`)."""
     calibration: dict[str, float] = field(default_factory=dict)
@@ -104,8 +100,7 @@ def new_network(config: NetworkConfig) -> Any:
     """An untrained network: the pretrained backbone, fresh adapters and heads; returns a torch module.
 
     The module's forward takes ids, mask, types (each (n, t)) and returns, for "dual", vectors (n, d); for "pair", a
-    tuple of scope logits (n,), kind logits (n, 5) in the order of `KINDS`, start and end logits (n, t) and, where
-    the network has an exit, the scope logits (n,) there.
+    tuple of scope logits (n,), kind logits (n, 5) in the order of `KINDS`, and start and end logits (n, t).
     """
     torch, transformers, peft = _torch()
     folder = find_backbone(config.backbone, sha256=config.backbone_sha256 or None)
@@ -137,12 +132,6 @@ def new_network(config: NetworkConfig) -> Any:
     return _module_class(torch)(encoder, config, width)
 
 
-def _mean(hidden: Any, mask: Any) -> Any:
-    """The mean of the tokens that are none of the padding."""
-    weight = mask.unsqueeze(-1).to(hidden.dtype)
-    return (hidden * weight).sum(1) / weight.sum(1)
-
-
 def _module_class(torch: Any) -> Any:
     class Network(torch.nn.Module):  # type: ignore[misc]
         def __init__(self, encoder: Any, config: NetworkConfig, width: int) -> None:
@@ -156,25 +145,17 @@ def _module_class(torch: Any) -> Any:
                 self.scope = torch.nn.Linear(width, 1)
                 self.kind = torch.nn.Linear(width, len(KINDS))
                 self.span = torch.nn.Linear(width, 2)
-                if config.exit:
-                    self.early_inner = torch.nn.Linear(2 * width, EARLY)
-                    self.early = torch.nn.Linear(EARLY, 1)
 
         def forward(self, ids: Any, mask: Any, types: Any) -> Any:
-            given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
-            out = self.encoder(**given, output_hidden_states=bool(self.config.exit))
-            hidden, mean = out.last_hidden_state, _mean(out.last_hidden_state, mask)
+            hidden = self.encoder(input_ids=ids, attention_mask=mask, token_type_ids=types).last_hidden_state
+            weight = mask.unsqueeze(-1).to(hidden.dtype)
+            mean = (hidden * weight).sum(1) / weight.sum(1)
             if self.config.shape == "dual":
                 vector = mean if self.config.pooling == "mean" else hidden[:, 0]
                 return torch.nn.functional.normalize(vector.float(), dim=-1) if self.config.normalise else vector
             read = torch.tanh(self.inner(torch.cat([hidden[:, 0], mean], -1)))
             span = self.span(hidden)
-            told = (self.scope(read).squeeze(-1), self.kind(read), span[..., 0], span[..., 1])
-            if not self.config.exit:
-                return told
-            middle = out.hidden_states[self.config.exit]
-            early = torch.tanh(self.early_inner(torch.cat([middle[:, 0], _mean(middle, mask)], -1)))
-            return (*told, self.early(early).squeeze(-1))
+            return self.scope(read).squeeze(-1), self.kind(read), span[..., 0], span[..., 1]
 
         def log_odds(self, squared_distance: Any) -> Any:
             """Dual: log-odds of being in scope from the squared distance (learned scale and bias)."""
@@ -217,13 +198,13 @@ def load_network(folder: Path) -> Any:
     return module.eval().requires_grad_(False)
 
 
-def load_weights(module: Any, folder: Path, *, fresh: str = "") -> None:
+def load_weights(module: Any, folder: Path, *, cut: bool = False) -> None:
     """Put a saved network's adapters and heads into a module of the same shape.
 
     Args:
         module: as `new_network` makes it.
         folder: of the saved network.
-        fresh: heads whose names begin so stay as they are where the folder has none.
+        cut: whether the saved one may have more layers; those that the module lacks are left out.
 
     Raises:
         ModelError: the weights cannot be read, or do not fit.
@@ -235,7 +216,8 @@ def load_weights(module: Any, folder: Path, *, fresh: str = "") -> None:
     except Exception as error:  # safetensors raises its own errors and OSError
         raise ModelError(f"cannot read the trained weights in {folder}: {error}") from error
     wanted = {name: value.shape for name, value in module.named_parameters() if value.requires_grad}
-    wanted = {name: shape for name, shape in wanted.items() if name in state or not (fresh and name.startswith(fresh))}
+    if cut:
+        state = {name: value for name, value in state.items() if name in wanted or "encoder.layer." not in name}
     odd = sorted(set(wanted) ^ set(state)) or [name for name in state if state[name].shape != wanted[name]]
     if odd:
         raise ModelError(f"the weights in {folder} do not fit the network (for instance {', '.join(odd[:3])})")
@@ -251,8 +233,7 @@ def fingerprint(folder: Path, *, precision: str) -> str:
     for name in (ADAPTER, HEADS):
         digest.update((folder / name).read_bytes())
     shape = {key: value for key, value in asdict(config).items() if key != "calibration"}
-    for later in ("numbers", "exit"):  # what came before these keys keeps its name
-        if not shape[later]:
-            del shape[later]
+    if not config.numbers:  # what came before this key keeps its name
+        del shape["numbers"]
     digest.update(json.dumps(shape, sort_keys=True).encode())
     return digest.hexdigest()[:16]

@@ -93,6 +93,15 @@ class PairNetwork:
                 self._seen.popitem(last=False)
         return [found[triple] for triple in triples]
 
+    def passes(self, triples: Sequence[Triple]) -> list[bool]:
+        """Whether each triple's log-odds reach the bound of a network that is a gate; all do where there is none."""
+        bound = self.config.calibration.get("bound", -math.inf)
+        found: list[bool] = []
+        for begin in range(0, len(triples), CHUNK):
+            tokens, _ = self._texts.pairs(triples[begin : begin + CHUNK])
+            found += (self._runtime.run(tokens)[0] >= bound).tolist()
+        return found
+
     def _reading(self, triple: Triple, scope: Any, kind: Any, start: Any, end: Any, spans: PairSpans) -> Reading:
         odds = float(scope) * self.config.calibration.get("slope", 1.0) + self.config.calibration.get("shift", 0.0)
         chance = np.exp(kind - kind.max())

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from errata.errors import ConfigError, MissingExtra, ModelError
 from errata.models.backbone import find_backbone
-from errata.models.graph import FIRST, INPUTS, REST, Floats, Products, write
+from errata.models.graph import INPUTS, Floats, Products, write
 from errata.models.int8 import Bytes, largest_weight, ranges_of
 from errata.models.native import onnxruntime_module
-from errata.models.network import KINDS, NetworkConfig, fingerprint, load_network
+from errata.models.network import fingerprint, load_network
 from errata.models.text import Texts, Tokens
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,6 @@ class TorchRuntime:
 
     def __init__(self, folder: Path) -> None:
         self._module = load_network(folder)
-        self._bound = early_bound(self._module.config)
 
     def run(self, tokens: Tokens) -> Arrays:
         """See Runtime."""
@@ -88,12 +87,7 @@ class TorchRuntime:
             out = self._module(
                 torch.from_numpy(tokens.ids), torch.from_numpy(tokens.mask), torch.from_numpy(tokens.types)
             )
-        arrays = tuple(part.float().numpy() for part in (out if isinstance(out, tuple) else (out,)))
-        if self._bound is None:
-            return arrays
-        *given, early = arrays
-        refused = early < self._bound
-        return tuple(_where(refused, early if part is given[0] else np.zeros(1, np.float32), part) for part in given)
+        return tuple(part.float().numpy() for part in (out if isinstance(out, tuple) else (out,)))
 
 
 class OnnxRuntime:
@@ -104,37 +98,12 @@ class OnnxRuntime:
             onnxruntime_module()
         except ImportError as error:
             raise MissingExtra("onnxruntime", "onnx") from error
-        self._bound = early_bound(NetworkConfig.read(folder))
-        halves = ("",) if self._bound is None else (FIRST, REST)
-        self._sessions = [_session(onnx_file(folder, int8=int8, half=half), threads) for half in halves]
+        self._session = _session(onnx_file(folder, int8=int8), threads)
 
     def run(self, tokens: Tokens) -> Arrays:
         """See Runtime."""
         fed = dict(zip(INPUTS, (tokens.ids, tokens.mask, tokens.types), strict=True))
-        if self._bound is None:
-            return tuple(self._sessions[0].run(None, fed))
-        hidden, early = self._sessions[0].run(None, fed)
-        kept = np.flatnonzero(early >= self._bound)
-        count, width = tokens.ids.shape
-        scope, kind = early.copy(), np.zeros((count, len(KINDS)), np.float32)
-        start, end = np.zeros((count, width), np.float32), np.zeros((count, width), np.float32)
-        if len(kept):
-            rest = {"hidden": hidden[kept], "mask": tokens.mask[kept]}
-            scope[kept], kind[kept], start[kept], end[kept] = self._sessions[1].run(None, rest)
-        return scope, kind, start, end
-
-
-def early_bound(config: NetworkConfig) -> float | None:
-    """The log-odds at a network's exit below which a pair is refused there; None where it has no exit.
-
-    What is refused has the exit's log-odds for its scope, and zeros for all that would be an answer.
-    """
-    return config.calibration.get("early", -np.inf) if config.exit else None
-
-
-def _where(refused: Any, instead: Any, given: Any) -> Any:
-    rows = refused.reshape(-1, *[1] * (given.ndim - 1))
-    return np.where(rows, instead.reshape(-1, *[1] * (given.ndim - 1)), given)
+        return tuple(self._session.run(None, fed))
 
 
 def _session(path: Path, threads: int) -> Any:
@@ -160,8 +129,8 @@ def cache_folder() -> Path:
 _exporting = threading.Lock()
 
 
-def onnx_file(folder: Path, *, int8: bool, half: str = "") -> Path:
-    """The ONNX file of a saved network, or of a half of it, made now if it is not in the cache.
+def onnx_file(folder: Path, *, int8: bool) -> Path:
+    """The ONNX file of a saved network, made now if it is not in the cache.
 
     Raises:
         MissingExtra: what it takes to make it is not installed.
@@ -169,7 +138,7 @@ def onnx_file(folder: Path, *, int8: bool, half: str = "") -> Path:
     """
     largest = largest_weight()
     name = fingerprint(folder, precision=f"int8-{largest}-{WRITTEN}" if int8 else f"fp32-{WRITTEN}")
-    path = cache_folder() / f"{name}{half and f'-{half}'}.onnx"
+    path = cache_folder() / f"{name}.onnx"
     with _exporting:
         if path.exists():
             return path
@@ -180,7 +149,7 @@ def onnx_file(folder: Path, *, int8: bool, half: str = "") -> Path:
         except ImportError as error:
             raise MissingExtra(error.name or "onnx", "local,onnx") from error
         module = load_network(folder)
-        model = write(module, _bytes(module, largest) if int8 else Floats(), half)
+        model = write(module, _bytes(module, largest) if int8 else Floats())
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")

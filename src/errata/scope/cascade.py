@@ -1,7 +1,8 @@
 """Cascade: the dual classifier retrieves the nearest edits, the cross classifier reads them again. The default.
 
 The cost of an input does not grow with the memory: one encoding, one search, and a pass for each candidate that the
-dual classifier does not rule out.
+dual classifier does not rule out. Most of these are out of scope all the same, such as the same question about another
+subject; a gate of half the layers, if there is one, refuses those before the cross classifier reads the rest.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from errata import zoo
 from errata.edit import Candidate, Edit, Match
 from errata.errors import ModelError
 from errata.models.saving import resolve
 from errata.scope.cross import CrossScope, best_first, rank
 from errata.scope.dual import DualScope
+
+GATE = "gate"
 
 
 class CascadeScope:
@@ -30,6 +34,7 @@ class CascadeScope:
         floor: candidates whose dual probability is lower are not read; that probability is their score.
         reads: how many of them are read, at most: the nearest. What comes after those is far more often another edit of
             the same kind than the right one.
+        gate: refuses candidates, from its own bound on; None lets all pass.
         after: candidates after the nearest are read where their dual probability is at least this.
 
     Example:
@@ -39,8 +44,8 @@ class CascadeScope:
     """
 
     def __init__(self, dual: DualScope, cross: CrossScope, *, k: int = 6, floor: float = 0.02, reads: int = 2,
-                 after: float = 0.6) -> None:  # fmt: skip
-        self.dual, self.cross = dual, cross
+                 after: float = 0.6, gate: CrossScope | None = None) -> None:  # fmt: skip
+        self.dual, self.cross, self.gate = dual, cross, gate
         self.k, self.floor, self.reads, self.after = k, floor, reads, after
         self.dimension = dual.dimension
 
@@ -54,11 +59,12 @@ class CascadeScope:
         runtime: str = "auto",
         **options: Any,
     ) -> Self:
-        """Load the shipped cascade, or a folder or hub id that holds the folders "dual" and "pair".
+        """Load the shipped cascade, or a folder or hub id that holds the folders "dual", "pair" and maybe "gate".
 
         Args:
             name: None for the shipped one.
-            pair: the shipped one's second stage: a shipped part, a folder or a hub id.
+            pair: the shipped one's second stage: a shipped part, a folder or a hub id. The shipped gate stands before
+                the shipped pair alone.
             revision: branch, tag or commit on the hub.
             runtime: see `open_runtime`.
             options: as for the class.
@@ -68,24 +74,27 @@ class CascadeScope:
         """
         if name is None:
             dual, second = resolve("dual"), resolve(pair)
+            first = zoo.path(GATE) if str(pair) == "pair" and GATE in zoo.names() else None
         else:
             folder = resolve(name, revision=revision)
-            dual, second = folder / "dual", folder / "pair"
+            dual, second, first = folder / "dual", folder / "pair", folder / GATE
             if not (dual.is_dir() and second.is_dir()):
                 raise ModelError(f"{folder} is no cascade: it needs the folders 'dual' and 'pair'")
+        if first is not None and first.is_dir():
+            options.setdefault("gate", CrossScope(first, runtime=runtime))
         return cls(DualScope(dual, runtime=runtime), CrossScope(second, runtime=runtime), **options)
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write both networks into a folder, as "dual" and "pair"."""
+        """Write the networks into a folder, as "dual", "pair" and maybe "gate"."""
         self.dual.save_pretrained(Path(folder) / "dual")
         self.cross.save_pretrained(Path(folder) / "pair")
+        if self.gate:
+            self.gate.save_pretrained(Path(folder) / GATE)
 
     def push_to_hub(self, name: str, **options: Any) -> list[str]:
-        """Upload both networks as `name`-dual and `name`-pair; returns their URLs."""
-        return [
-            self.dual.push_to_hub(f"{name}-dual", **options),
-            self.cross.push_to_hub(f"{name}-pair", **options),
-        ]
+        """Upload the networks as `name`-dual, `name`-pair and maybe `name`-gate; returns their URLs."""
+        parts = {"dual": self.dual, "pair": self.cross} | ({GATE: self.gate} if self.gate else {})
+        return [part.push_to_hub(f"{name}-{kind}", **options) for kind, part in parts.items()]
 
     @property
     def options(self) -> dict[str, Any]:
@@ -108,13 +117,23 @@ class CascadeScope:
     def judge(self, inputs: Sequence[str], candidates: Sequence[Sequence[Candidate]]) -> list[list[Match]]:
         """See Scope. Reads the nearest candidate above the floor, and those after it that are likely too."""
         near = self.dual.judge(inputs, candidates)
-        read = rank(self.cross.network, inputs, [[match.edit for match in self._hopeful(row)] for row in near])
+        read = rank(self.cross.network, inputs, self._passed(inputs, [self._hopeful(row) for row in near]))
         judged = []
         for row, known in zip(near, read, strict=True):
             ids = {match.edit.id for match in known}
             rest = [Match(match.edit, min(match.score, self.floor)) for match in row if match.edit.id not in ids]
             judged.append(sorted([*known, *rest], key=best_first))
         return judged
+
+    def _passed(self, inputs: Sequence[str], rows: Sequence[Sequence[Match]]) -> list[list[Edit]]:
+        """The edits of each row that the gate lets pass."""
+        edits = [[match.edit for match in row] for row in rows]
+        if self.gate is None:
+            return edits
+        network = self.gate.network
+        triples = [(text, edit.prompt, edit.target) for text, row in zip(inputs, edits, strict=True) for edit in row]
+        open_to = iter(network.passes(triples))
+        return [[edit for edit in row if next(open_to)] for row in edits]
 
     def _hopeful(self, row: Sequence[Match]) -> list[Match]:
         """Those of an input's candidates, nearest first, that are read."""

@@ -105,13 +105,20 @@ def platt(scores: NDArray[np.float32], inside: NDArray[np.bool_], *, steps: int 
     """Slope and shift that calibrate log-odds: logistic regression by Newton's method, both classes weighing alike."""
     weight = np.where(inside, 0.5 / inside.sum(), 0.5 / (~inside).sum())
     design = np.stack([scores.astype(np.float64), np.ones(len(scores))], 1)
-    theta = np.array([1.0, 0.0])
+    signed = np.where(inside, 1.0, -1.0)[:, None] * design
+    start = theta = np.array([1.0, 0.0])
+
+    def cost(at: NDArray[np.float64]) -> float:
+        return float(weight @ np.logaddexp(0, -signed @ at) + 5e-5 * ((at - start) ** 2).sum())
+
     for _ in range(steps):
         chance = 1 / (1 + np.exp(-np.clip(design @ theta, -60, 60)))
-        gradient = design.T @ (weight * (chance - inside)) + 1e-4 * (theta - [1.0, 0.0])
+        gradient = design.T @ (weight * (chance - inside)) + 1e-4 * (theta - start)
         curve = (design * (weight * chance * (1 - chance))[:, None]).T @ design + 1e-4 * np.eye(2)
         step = np.linalg.solve(curve, gradient)
-        theta -= step
+        while cost(theta - step) > cost(theta) and np.abs(step).max() > 1e-6:  # far out, the curve leads astray
+            step = step / 2
+        theta = theta - step
         if np.abs(step).max() < 1e-6:
             break
     return float(max(theta[0], 1e-3)), float(theta[1])

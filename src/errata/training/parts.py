@@ -88,6 +88,15 @@ PARTS: Mapping[str, Part] = {
         "does not hold.",
         _TABLES,
     ),
+    "gate": Part(
+        "gate",
+        "The gate: what the pair network need not read",
+        _PUBLIC,
+        "Reads an input and an edit together with half of the pair network's layers and refuses what is surely out of\n"
+        "scope, so that the pair network reads the rest alone. Trained also on subjects which the dual classifier\n"
+        "takes for one another. LoRA adapters on the first layers of all-MiniLM-L6-v2. English.",
+        _TABLES,
+    ),
     "verifier": Part(
         "verifier",
         "The verifier: cross scope classifier and counterfactual model of fact checking",
@@ -246,7 +255,7 @@ PUBLISHED: Mapping[str, str] = {
 """The base models that the papers edit (SERAC, section 5; SeProG, section 5.3)."""
 LEARNED = ("mend", "enn", "slag", "seprog")
 """Editors that are trained, each for one problem."""
-KINDS = ("base", "scope", "counterfactual", "seq2seq", *LEARNED)
+KINDS = ("base", "scope", "gate", "counterfactual", "seq2seq", *LEARNED)
 """What `errata train` makes."""
 
 
@@ -276,7 +285,7 @@ def _for_problems(kind: str) -> tuple[str, ...]:
     """The problems that a kind of part can be trained for by its own recipe with another diet."""
     if kind in LEARNED:
         return tuple(_DRAWN)
-    return {"scope": ("qa", "qa_hard", "fact_check"), "base": ()}.get(kind, ("qa", "qa_hard"))
+    return {"scope": ("qa", "qa_hard", "fact_check"), "base": (), "gate": ()}.get(kind, ("qa", "qa_hard"))
 
 
 def default_settings(part: str) -> Any:
@@ -288,7 +297,7 @@ def default_settings(part: str) -> Any:
     from errata.training.editing import EnnTraining, MendTraining, SlagTraining
     from errata.training.properties import PropertySettings
     from errata.training.prose import ProseSettings
-    from errata.training.scope import DUAL, EVIDENCE, PAIR
+    from errata.training.scope import DUAL, EVIDENCE, GATE, PAIR
     from errata.training.seprog import SeprogTraining
     from errata.training.seq2seq import Seq2SeqSettings
     from errata.training.triples import TripleSettings
@@ -296,6 +305,7 @@ def default_settings(part: str) -> Any:
     known: dict[str, Any] = {
         "base": BaseSettings(),
         "scope": DUAL,
+        "gate": GATE,
         "counterfactual": PAIR,
         "verifier": EVIDENCE,
         "fc": ClaimSettings(),

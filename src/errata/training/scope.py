@@ -14,14 +14,14 @@ from typing import Any
 
 from errata.errors import ConfigError
 from errata.models.backbone import find_backbone
-from errata.models.network import KINDS, NetworkConfig, load_weights, new_network, save_network
+from errata.models.network import KINDS, NetworkConfig, load_network, load_weights, new_network, save_network
 from errata.models.pair import span_scores, whole_target
 from errata.models.saving import resolve
 from errata.models.text import PairSpans, Texts, Tokens
 from errata.scope.dual import DualScope
 from errata.training.dev import DevPair, calibrated, dev_figures
 from errata.training.evidence import EvidenceDev, EvidenceSources, truth_odds
-from errata.training.exits import exit_bound
+from errata.training.gating import gate_bound
 from errata.training.groups import SHARES, Group, Inside, Sources
 from errata.training.loop import LoopSettings, train
 
@@ -47,6 +47,8 @@ class ScopeSettings:
     """Out-of-scope inputs of a group that are used."""
     alike: float = 0.0
     """Share of the groups that are about subjects which the shipped dual network takes for one another."""
+    kept: float = 0.0
+    """Share of the inputs in scope that a gate lets pass (pair): its bound is set for that; 0 for what is no gate."""
     all_negatives: bool = True
     """Whether every other edit of the batch is a negative (dual); the authors use the diagonal alone."""
     loop: LoopSettings = field(
@@ -57,6 +59,11 @@ class ScopeSettings:
     """The training loop."""
 
     def __post_init__(self) -> None:
+        if self.kept and not (self.start and self.network.shape == "pair" and 0 < self.kept < 1):
+            raise ConfigError(
+                "a gate is a pair network that names the one behind it as its start, and keeps a share between 0 and 1",
+                key="kept",
+            )
         if self.problem not in PROBLEMS:
             raise ConfigError(f"problem {self.problem!r} is not known", key="problem", accepted=PROBLEMS)
 
@@ -72,6 +79,13 @@ DUAL = ScopeSettings(
     loop=LoopSettings(steps=1000, batch=20, lr=4e-4, warmup=100, precision="bf16", evaluate_every=500, save_every=100),
 )
 PAIR = ScopeSettings(network=NetworkConfig(shape="pair"))
+GATE = ScopeSettings(
+    start="pair",
+    alike=0.3,
+    kept=0.998,
+    network=NetworkConfig(shape="pair", layers=3),
+    loop=LoopSettings(steps=1500, batch=12, lr=5e-4, warmup=100, precision="bf16", evaluate_every=0, save_every=100),
+)
 
 
 def tensors(tokens: Tokens) -> tuple[Any, Any, Any]:
@@ -167,11 +181,10 @@ def pair_loss(module: Any, batch: Any) -> Mapping[str, Any]:
     out = [[part.float() for part in module(*chunk)] for chunk in chunks]
     scope, kind = torch.cat([part[0] for part in out]), torch.cat([part[1] for part in out])
     judged = _balanced(scope, labels)
-    early = _balanced(torch.cat([part[4] for part in out]), labels) if len(out[0]) > 4 else torch.zeros(())
     none = torch.zeros(())
     known = (starts >= 0).sum().clamp(min=1)
     read, begin = none, 0
-    for (_, mask, _), (_, _, start, end, *_) in zip(chunks, out, strict=True):
+    for (_, mask, _), (_, _, start, end) in zip(chunks, out, strict=True):
         rows = slice(begin, begin + len(mask))
         for logits, wanted in ((start, starts[rows]), (end, ends[rows])):
             hidden = logits.masked_fill(mask == 0, -1e4)
@@ -180,9 +193,8 @@ def pair_loss(module: Any, batch: Any) -> Mapping[str, Any]:
     said = cross_entropy(kind, kinds) if (kinds >= 0).any() else none
     right = ((scope > 0) == (labels > 0)).float()
     return {
-        "loss": judged + 0.5 * read + said + early,
+        "loss": judged + 0.5 * read + said,
         "scope": judged,
-        "early": early,
         "span": read,
         "kind": said,
         "in": (right * labels).sum() / labels.sum().clamp(min=1),
@@ -231,7 +243,7 @@ def whole_bonus(module: Any, texts: Texts, dev: Sequence[DevPair], sources: Sour
         part = asked[begin : begin + 64]
         tokens, spans = texts.pairs([triple for triple, _ in part])
         with torch.inference_mode():
-            _, _, start, end, *_ = (out.float().numpy() for out in module(*tensors(tokens)))
+            _, _, start, end = (out.float().numpy() for out in module(*tensors(tokens)))
         for row, ((_, prompt, target), answer) in enumerate(part):
             gold, whole = locate(answer, prompt, target, spans[row]), whole_target(spans[row])
             if gold is None or whole is None:
@@ -373,7 +385,7 @@ def train_scope(settings: ScopeSettings, folder: Path, data: Path) -> Mapping[st
     torch.manual_seed(settings.loop.seed)
     module = new_network(settings.network)
     if settings.start:
-        load_weights(module, resolve(settings.start), fresh="early")
+        load_weights(module, resolve(settings.start), cut=bool(settings.network.layers))
     backbone = find_backbone(settings.network.backbone)
     texts = Texts(backbone, max_length=settings.max_length, numbers=settings.network.numbers)
     if settings.problem == "fact_check":
@@ -406,8 +418,13 @@ def _train_questions(
     calibration = calibrated(report.scores, report.inside, None if pair else module)
     if pair:
         calibration["whole"] = whole_bonus(module, texts, dev, sources)
-    if pair and settings.network.exit:
-        calibration["early"] = exit_bound(module, texts, dev, sources)
+    if settings.kept:
+        behind = load_network(resolve(settings.start))
+        calibration["bound"] = gate_bound(
+            lambda triples: pair_scores(module, texts, triples),
+            lambda triples: pair_scores(behind, texts, triples),
+            dev, sources, kept=settings.kept,
+        )  # fmt: skip
     return calibration, report.figures
 
 

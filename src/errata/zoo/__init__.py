@@ -15,6 +15,7 @@ _CONFIG = "config.json"
 TRAINED_BY = {
     "mini": "errata train base",
     "dual": "errata train scope",
+    "gate": "errata train gate",
     "pair": "errata train counterfactual",
     "fc": "errata train base fact_check --install",
     "verifier": "errata train counterfactual fact_check --install",
