@@ -112,6 +112,24 @@ def test_a_form_that_only_the_upstream_can_give_is_asked_of_it_under_the_edit() 
     assert second["prompt"][0] == OUT and "Almaty" in second["prompt"][1]
 
 
+def test_headers_that_are_no_ascii_and_odd_paths_go_on_as_they_came() -> None:
+    base = Base()
+    headers = [
+        (b"x-note", "caf\u00e9 \u6771\u4eac".encode()),
+        (b"X-Twice", b"1"),
+        (b"x-twice", b"2"),
+        (b"expect", b"nothing"),
+    ]
+    with serving(base) as (client, _):
+        client.post("/v1/files/a%2Fb%20c;d?q=%C3%A9&q=%26+1", content=b"", headers=headers)
+        client.request("DELETE", "/v1/files/1")
+    method, target, seen, _ = base.seen[0]
+    assert (method, target) == ("POST", "/v1/files/a/b c;d?q=%C3%A9&q=%26+1")
+    assert [value for name, value in seen if name.lower() in ("x-note", "x-twice")] == ["café 東京", "1", "2"]
+    assert "expect" not in {name.lower() for name, _ in seen}
+    assert dict(seen)["content-length"] == "0" and base.seen[1][0] == "DELETE"
+
+
 def test_what_is_no_question_is_relayed_and_says_why_when_asked() -> None:
     base = Base()
     with serving(base) as (client, made):

@@ -395,7 +395,11 @@ def _parts_of(subject: Subject) -> dict[str, Any]:
         return {"settings": asdict(subject.settings), "untold": subject.untold}
     networks = {
         name: str(network.fingerprint)
-        for name, part in (("cross", getattr(subject.scope, "cross", None)), ("answer", subject.counterfactual))
+        for name, part in (
+            ("gate", getattr(subject.scope, "gate", None)),
+            ("cross", getattr(subject.scope, "cross", None)),
+            ("answer", subject.counterfactual),
+        )
         if (network := getattr(part, "network", None)) is not None
     }
     return {
