@@ -29,7 +29,7 @@ def test_a_shipped_part_comes_first(tmp_path: Path) -> None:
     part(tmp_path / "dual" / "model")
     assert find("dual", tmp_path).place == "dual"
     cascade = find("cascade", tmp_path)
-    assert cascade.fingerprint.startswith("cascade+") and cascade.fingerprint.count("+") == 2
+    assert cascade.fingerprint.startswith("cascade+") and cascade.fingerprint.count("+") == 3
 
 
 def test_a_trained_part_is_found_and_known_by_its_files(tmp_path: Path) -> None:

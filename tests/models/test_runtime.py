@@ -13,7 +13,7 @@ from errata.errors import ConfigError, ModelError
 from errata.models import int8, runtime
 from errata.models.graph import Floats, Graph, write
 from errata.models.network import CONFIG, HEADS, KINDS, NetworkConfig, fingerprint, load_network
-from errata.models.runtime import onnx_file, open_runtime, run_sorted
+from errata.models.runtime import choose, onnx_file, open_runtime, run_sorted
 from errata.models.text import Texts
 from tiny_encoder import tiny_backbone, tiny_network
 
@@ -196,3 +196,18 @@ def test_an_encoder_that_is_no_bert_is_told_by_name(dual: Path) -> None:
     module.encoder.config.hidden_act = "relu"
     with pytest.raises(ModelError, match="use runtime='torch'"):
         write(module, Floats())
+
+
+def test_an_encoder_that_onnx_cannot_run_is_run_by_torch(
+    backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny_network(tmp_path / "n", backbone, "dual")
+    assert choose(folder, "auto") == "onnx" and choose(folder, "torch") == "torch"
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "config.json").write_text('{"model_type": "roberta"}')
+    monkeypatch.setattr(runtime, "find_backbone", lambda name: other)
+    assert choose(folder, "auto") == "torch" and choose(folder, "onnx") == "onnx"
+    (other / "config.json").write_text("rubbish")
+    with pytest.raises(ModelError, match="cannot read"):
+        choose(folder, "auto")

@@ -8,6 +8,7 @@ memories.
 from __future__ import annotations
 
 import importlib.util
+import json
 import logging
 import os
 import threading
@@ -24,7 +25,7 @@ from errata.models.backbone import find_backbone
 from errata.models.graph import INPUTS, Floats, Products, write
 from errata.models.int8 import Bytes, largest_weight, ranges_of
 from errata.models.native import onnxruntime_module
-from errata.models.network import fingerprint, load_network
+from errata.models.network import NetworkConfig, fingerprint, load_network
 from errata.models.text import Texts, Tokens
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,27 @@ def available() -> str:
     return "onnx" if importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("onnx") else "torch"
 
 
+def choose(folder: Path, runtime: str) -> str:
+    """What a runtime's name comes to for a saved network: "auto" is the fastest that is installed and can run it.
+
+    Raises:
+        ConfigError: no such runtime.
+        ModelError: the network or its backbone cannot be read.
+    """
+    if runtime not in RUNTIMES:
+        raise ConfigError(f"runtime {runtime!r} is not known", key=runtime, accepted=RUNTIMES)
+    if runtime != "auto":
+        return runtime
+    if available() == "torch":
+        return "torch"
+    told = find_backbone(NetworkConfig.read(folder).backbone) / "config.json"
+    try:
+        kind = json.loads(told.read_text(encoding="utf-8")).get("model_type")
+    except (OSError, ValueError) as error:
+        raise ModelError(f"cannot read {told}: {error}") from error
+    return "onnx" if kind == "bert" else "torch"
+
+
 def open_runtime(folder: Path, runtime: str = "auto", *, threads: int = 0) -> Runtime:
     """The network saved in `folder`, ready to run.
 
@@ -65,9 +87,7 @@ def open_runtime(folder: Path, runtime: str = "auto", *, threads: int = 0) -> Ru
         MissingExtra: it is not installed.
         ModelError: the network or its backbone cannot be read.
     """
-    if runtime not in RUNTIMES:
-        raise ConfigError(f"runtime {runtime!r} is not known", key=runtime, accepted=RUNTIMES)
-    chosen = available() if runtime == "auto" else runtime
+    chosen = choose(folder, runtime)
     if chosen == "torch":
         return TorchRuntime(folder)
     return OnnxRuntime(folder, int8=chosen == "onnx", threads=threads)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from errata.edit import Candidate, Edit, Match
 from errata.models.backbone import find_backbone
 from errata.models.network import NetworkConfig, fingerprint
-from errata.models.runtime import CHUNK, Runtime, available, open_runtime, run_sorted
+from errata.models.runtime import CHUNK, Runtime, choose, open_runtime, run_sorted
 from errata.models.saving import Saved, resolve
 from errata.models.text import Texts
 
@@ -47,9 +47,7 @@ class DualScope(Saved):
         self.config = NetworkConfig.read(folder)
         self.fixed = fixed
         self._inputs = open_runtime(folder, runtime)
-        kind = available() if runtime == "auto" else runtime
-        self._runtime_kind = kind
-        self._edits: Runtime | None = None if kind == "onnx" else self._inputs
+        self._edits: Runtime | None = None if choose(folder, runtime) == "onnx" else self._inputs
         self._texts = Texts(find_backbone(self.config.backbone), max_length=self.config.max_length)
         self._fingerprint = fingerprint(folder, precision="fp32")
         self.dimension = 384 if self._known() else int(self.encode_inputs(["?"]).shape[1])
