@@ -82,7 +82,7 @@ PAIR = ScopeSettings(network=NetworkConfig(shape="pair"))
 GATE = ScopeSettings(
     start="pair",
     alike=0.3,
-    kept=0.998,
+    kept=0.9995,
     network=NetworkConfig(shape="pair", layers=3),
     loop=LoopSettings(steps=1500, batch=12, lr=5e-4, warmup=100, precision="bf16", evaluate_every=0, save_every=100),
 )
