@@ -167,6 +167,18 @@ def test_what_the_gate_refuses_is_not_read(home: Path) -> None:
     assert next(match.score for match in judged[0] if match.edit == EDITS[0]) <= scope.floor
 
 
+def test_an_edit_without_a_target_is_not_asked_of_the_gate(home: Path) -> None:
+    scope, script = cascade(home, [0.9, 0.9, 0.1, 0.1], after=0.0)
+    free = Edit(prompt=EDITS[1].prompt, target="")
+    network, asked = Scripted({}), []
+    network.passes = lambda triples: asked.extend(triples) or [False] * len(triples)  # type: ignore[attr-defined]
+    scope.gate = CrossScope(home / "pair", runtime="torch")
+    scope.gate.network = network  # type: ignore[assignment]
+    judged = scope.judge([INPUT], [[Candidate(EDITS[0], 0.1), Candidate(free, 0.2)]])[0]
+    assert judged[0] == Match(free, 0.9) and script.asked == [[free.prompt]]
+    assert asked == [(INPUT, EDITS[0].prompt, EDITS[0].target)]
+
+
 def test_a_gate_is_saved_and_loaded_and_lets_all_pass_without_a_bound(home: Path, tmp_path: Path) -> None:
     scope = CascadeScope.from_pretrained(home, runtime="torch", gate=CrossScope(home / "pair", runtime="torch"))
     assert scope.gate and scope.gate.network.passes([(INPUT, "p", "t")] * 3) == [True] * 3

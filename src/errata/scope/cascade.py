@@ -34,7 +34,7 @@ class CascadeScope:
         floor: candidates whose dual probability is lower are not read; that probability is their score.
         reads: how many of them are read, at most: the nearest. What comes after those is far more often another edit of
             the same kind than the right one.
-        gate: refuses candidates, from its own bound on; None lets all pass.
+        gate: refuses candidates that have a target, from its own bound on; None lets all pass.
         after: candidates after the nearest are read where their dual probability is at least this.
 
     Example:
@@ -126,14 +126,17 @@ class CascadeScope:
         return judged
 
     def _passed(self, inputs: Sequence[str], rows: Sequence[Sequence[Match]]) -> list[list[Edit]]:
-        """The edits of each row that the gate lets pass."""
+        """The edits of each row that the gate lets pass; it is asked about those alone that have a target.
+
+        What has none (a topic and a sentiment, a piece of evidence) covers inputs that share hardly a word with it: too
+        much for half of the layers.
+        """
         edits = [[match.edit for match in row] for row in rows]
         if self.gate is None:
             return edits
-        network = self.gate.network
-        triples = [(text, edit.prompt, edit.target) for text, row in zip(inputs, edits, strict=True) for edit in row]
-        open_to = iter(network.passes(triples))
-        return [[edit for edit in row if next(open_to)] for row in edits]
+        pairs = [(text, edit) for text, row in zip(inputs, edits, strict=True) for edit in row if edit.target]
+        open_to = iter(self.gate.network.passes([(text, edit.prompt, edit.target) for text, edit in pairs]))
+        return [[edit for edit in row if not edit.target or next(open_to)] for row in edits]
 
     def _hopeful(self, row: Sequence[Match]) -> list[Match]:
         """Those of an input's candidates, nearest first, that are read."""
