@@ -16,7 +16,7 @@ FIGURES = {"es": 0.9, "es_ci": [0.8, 0.95], "dd": 0.01, "dd_ci": [0.0, 0.02]}
 
 def test_table_3_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """ES 2 of 3 and, with a base that repeats the question, DD 3 of 4: see lab.PROBLEM."""
-    monkeypatch.setattr(zoo, "names", lambda: ["dual", "pair"])
+    monkeypatch.setattr(zoo, "names", lambda: ["dual", "gate", "pair"])
     setting = made_up(monkeypatch, tmp_path, sentiment=Parts("chat", "cascade", "dialogue", 5))
     outcome = ran(TABLE_3, setting, tmp_path / "results")
     assert (outcome.cells["ran"], outcome.cells["missing"]) == (3, 1)
