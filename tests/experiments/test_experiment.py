@@ -164,6 +164,7 @@ def test_what_was_measured_with_a_part_that_is_not_here_stays(tmp_path: Path) ->
         ({"parts": [{"fingerprint": "x"}, 1]}, {"parts": [{"fingerprint": ""}, 1]}, True),
         ({"parts": [1]}, {"parts": [1, 2]}, False),
         ({"k": 1, "old": 2}, {"k": 1}, False),
+        ({"scope": {"name": "a"}}, {"scope": {"name": "a", "fingerprint": "y"}}, False),
     ],
 )
 def test_a_part_that_is_not_here_may_be_any(then: object, now: object, may: bool) -> None:

@@ -196,7 +196,9 @@ def agrees(then: Any, now: Any) -> bool:
     """Whether figures of one config may be another's, which knows no fingerprint of a part that is not here."""
     if isinstance(then, dict) and isinstance(now, dict):
         known = {key: value for key, value in now.items() if not (key == "fingerprint" and value == "")}
-        return {*then, "fingerprint"} == {*now, "fingerprint"} and all(agrees(then[key], known[key]) for key in known)
+        return {*then, "fingerprint"} == {*now, "fingerprint"} and all(
+            agrees(then.get(key), known[key]) for key in known
+        )
     if isinstance(then, list) and isinstance(now, list):
         return len(then) == len(now) and all(map(agrees, then, now))
     return bool(then == now)

@@ -140,5 +140,5 @@ class CascadeScope:
 
     def _hopeful(self, row: Sequence[Match]) -> list[Match]:
         """Those of an input's candidates, nearest first, that are read."""
-        wanted = [self.floor, *[max(self.floor, self.after)] * (self.reads - 1)]
-        return [match for match, least in zip(row, wanted, strict=False) if match.score >= least]
+        least = max(self.floor, self.after)
+        return [one for at, one in enumerate(row[: self.reads]) if one.score >= (least if at else self.floor)]
