@@ -71,6 +71,30 @@ class TestPostgresThroughTheGraph(MemoryContract):
             yield memory
 
 
+@pytest.fixture
+def server_url(postgres_url: str) -> str:
+    """A memory whose large spaces the server searches."""
+    return f"{postgres_url}&search=server"
+
+
+class TestPostgresThroughPgvector(StoreContract):
+    """A limit of 0 has the server search even the smallest space."""
+
+    @pytest.fixture
+    def memory(self, server_url: str) -> Iterator[PostgresMemory]:
+        with opened(server_url, exact_limit=0) as memory:
+            yield memory
+            if not memory.db.closed:
+                assert unhealthy(memory) == []
+
+    @pytest.fixture
+    def again(self, server_url: str) -> Again:
+        def opens(*, bind: bool = True, **options: Any) -> PostgresMemory:
+            return (opened if bind else PostgresMemory)(server_url, **{"check_after": 0.0, "exact_limit": 0, **options})
+
+        return opens
+
+
 # Opening
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from errata.errors import StoreError
 from errata.memory import Vectors, rows
-from errata.memory.index import Index
+from errata.memory.index import Index, Searcher
 from errata.memory.reading import Reading
 
 _STATE = """
@@ -92,9 +92,14 @@ class Following(Reading):
             path=self.db.beside,
             keep=not self.db.read_only,
             verify=self._is_of_log,
+            server=self._searcher(),
         )
         index.purges = purges
         return index
+
+    def _searcher(self) -> Searcher | None:
+        """What gives the shards of large spaces that the database searches itself; None where this process does."""
+        return None
 
     def _is_of_log(self, stamp: tuple[int, int]) -> bool:
         """Whether the log has a revision of this number and time; one restored from a backup may have not."""

@@ -27,6 +27,8 @@ NEVER = np.iinfo(np.int64).max
 ALWAYS = np.iinfo(np.int64).min
 
 Verify = Callable[[tuple[int, int]], bool]
+Searcher = Callable[[str], Shard]
+"""Gives the shard of a space by its name."""
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,7 @@ class Index:
         keep: whether index files may be written and deleted.
         verify: whether a stamp that an index file tells (revision number, its time) is of this very log; a
             file left behind by a database since restored or replaced is not used.
+        server: gives the shard of a large space that the database itself searches; None builds graphs here.
     """
 
     def __init__(
@@ -57,11 +60,12 @@ class Index:
         graph: bool = True,
         keep: bool = True,
         verify: Verify = lambda stamp: True,
+        server: Searcher | None = None,
     ) -> None:
         self.dimension, self.fingerprint, self.exact_limit = dimension, fingerprint, exact_limit
         self.path, self.purges, self._keep = path, 0, keep
         self.stamp: tuple[int, int] = (0, 0)
-        self._fetch, self._use_graph, self._verify = fetch, graph, verify
+        self._fetch, self._use_graph, self._verify, self._server = fetch, graph, verify, server
         self._codes: dict[str, int] = {}
         self._shards: OrderedDict[int, Shard] = OrderedDict()
         self._unsaved: dict[int, int] = {}
@@ -104,10 +108,17 @@ class Index:
         keys = keys[there]
         self._space[keys], self._number[keys], self._on[keys] = codes[there], numbers[there], on[there]
         self._start[keys], self._end[keys] = start[there], end[there]
+        self._left(np.concatenate([old, keys]))
         fresh = keys[self._on[keys] & ~self._placed[keys]]
         for code in np.unique(self._space[fresh]) if len(self._shards) else ():
             if int(code) in self._shards:
                 self._place(int(code), np.sort(fresh[self._space[fresh] == code]))
+
+    def _left(self, keys: Keys) -> None:
+        """Those out of force are placed anew should they come back: another process may tidy the server's meanwhile."""
+        theirs = [code for code, shard in self._shards.items() if shard.kind == "server"]
+        if theirs:
+            self._placed[keys[~self._on[keys] & np.isin(self._space[keys], theirs)]] = False
 
     def _grow(self, row: int, key: int) -> None:
         """Make room in the arrays, by half at a time."""
@@ -138,13 +149,12 @@ class Index:
         return [(self._number[keys], far) for keys, far in found]
 
     def describe(self, space: str) -> dict[str, Any]:
-        """How a space is searched: kind ("matrix", "graph", "scan", "empty") and number of vectors."""
+        """How a space is searched: kind ("matrix", "graph", "scan", "server", "empty") and number of vectors."""
         code = self._codes.get(space)
         if code is None:
             return {"kind": "empty", "vectors": 0}
         shard = self._shard(code)
-        kind = {MatrixShard: "matrix", GraphShard: "graph", ScanShard: "scan"}[type(shard)]
-        return {"kind": kind, "vectors": len(shard.keys)}
+        return {"kind": shard.kind, "vectors": len(shard.keys)}
 
     def _shard(self, code: int) -> Shard:
         """The space's shard, built or loaded when first asked for; the least used matrices are dropped."""
@@ -158,6 +168,8 @@ class Index:
             self._delete_file(code)
         elif not self._use_graph:
             shard = ScanShard(self._fetch)
+        elif self._server is not None:
+            shard = self._server(self._space_of(code))
         else:
             shard = self._loaded(code) or self._new_graph(wanted)
         self._shards[code] = shard
@@ -181,15 +193,13 @@ class Index:
             shard.add(part, vectors)
             self._placed[part] = True
             self._unsaved[code] = self._unsaved.get(code, 0) + len(part)
-        if isinstance(shard, ScanShard) or not self._use_graph:
+        if not self._use_graph:
             return
-        if isinstance(shard, GraphShard):
-            doubled = len(keys) >= 1000 and len(shard) >= 2 * shard.checked
-            shard.check(np.sort(shard.keys) if doubled else keys)
+        shard.settle(keys)
         held = len(shard)
         if isinstance(shard, MatrixShard) and held > self.exact_limit:
             living = shard.keys[self._on[shard.keys]]
-            if len(living) > self.exact_limit:
+            if len(living) > self.exact_limit and self._server is None:
                 self._rebuilt(code, unit=_are_unit(shard.vectors))
             else:
                 self._forget(code)
@@ -238,6 +248,8 @@ class Index:
 
     def wanted_files(self) -> set[Path]:
         """Files of the spaces that are too large to be searched exactly."""
+        if self._server is not None:
+            return set()
         large = (self.file_of(s) for s, code in self._codes.items() if self.size_of(code) > self.exact_limit)
         return {path for path in large if path is not None}
 
@@ -248,7 +260,7 @@ class Index:
     def tidy(self) -> None:
         """Delete the files of spaces that have become small enough to be searched exactly."""
         for code in self._codes.values():
-            if self.size_of(code) <= self.exact_limit:
+            if self._server is not None or self.size_of(code) <= self.exact_limit:
                 self._delete_file(code)
 
     def _note(self, space: str) -> dict[str, Any]:

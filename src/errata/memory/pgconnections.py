@@ -1,4 +1,4 @@
-"""A process's two connections to one schema of a PostgreSQL database, safe among threads and over a fork.
+"""A process's connections to one schema of a PostgreSQL database, safe among threads and over a fork.
 
 One reads, and a reader never waits for a write; the other, opened at the first change, writes. Writers take turns by an
 advisory lock that is held until the commit. What the schema holds is not known here.
@@ -35,9 +35,10 @@ class Connections:
         self, address: Address, *, turn: str, read_only: bool = False, timeout: float = 30.0, channel: str = ""
     ) -> None:
         self.address, self.schema, self._turn = address, address.schema, turn
-        self.name, self.read_only = address.name, read_only
+        self.name, self.read_only, self._timeout = address.name, read_only, timeout
         self._reader = Session(address, read_only=read_only, channel=channel, wait=timeout)
         self._writer = Session(address, wait=timeout)
+        self._sessions = [self._writer, self._reader]
         self._here = threading.local()
         self._closed, self._pid = False, os.getpid()
 
@@ -56,8 +57,18 @@ class Connections:
         if self._pid != os.getpid():
             self._pid = os.getpid()
             self._here = threading.local()
-            self._reader.abandon()
-            self._writer.abandon()
+            for session in self._sessions:
+                session.abandon()
+
+    def another(self) -> Session:
+        """One more connection, for what neither reads nor writes the log; closed with the rest."""
+        session = Session(self.address, wait=self._timeout)
+        self._sessions.append(session)
+        return session
+
+    def take_turn(self, session: Session) -> None:
+        """Wait until nobody else writes, and keep others from writing until the session's transaction ends."""
+        session.execute("SELECT pg_advisory_xact_lock(?, hashtext(?))", (_LOCK, self._turn))
 
     def _open(self) -> None:
         if self._closed:
@@ -119,7 +130,7 @@ class Connections:
         self._open()
         session = self._writer
         with session.lock, self.guard(), session.transaction("BEGIN"):
-            session.execute("SELECT pg_advisory_xact_lock(?, hashtext(?))", (_LOCK, self._turn))
+            self.take_turn(session)
             self._here.session = session
             try:
                 yield session
@@ -137,6 +148,6 @@ class Connections:
             return
         self._after_fork()
         self._closed = True
-        for session in (self._writer, self._reader):
+        for session in self._sessions:
             with session.lock, self.guard():
                 session.drop()

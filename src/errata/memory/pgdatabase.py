@@ -18,6 +18,7 @@ from errata.memory.pgconnections import Connections
 from errata.memory.pgmigrations import MIGRATIONS, applied, migrate
 from errata.memory.pgsession import Address, psycopg_module
 from errata.memory.pgtexts import TsvectorTexts
+from errata.memory.pgvector import PREFIX, ServerSearch
 
 _STAMP = """
 SELECT coalesce(max(number), 0), (SELECT coalesce(max(vid), 0) FROM vectors),
@@ -41,7 +42,8 @@ class PostgresDatabase(Connections, Database):
     Raises:
         ConfigError: the URL cannot be read.
         MissingExtra: psycopg is not installed.
-        StoreError: the server cannot be reached, refuses the user, or holds no memory or a newer errata's.
+        StoreError: the server cannot be reached, refuses the user, has no pgvector where it shall search, or holds no
+            memory or a newer errata's.
     """
 
     kept_vectors = 64 << 20
@@ -59,10 +61,11 @@ class PostgresDatabase(Connections, Database):
         self.texts = TsvectorTexts(lambda: self.connection)
         try:
             self._prepare()
+            self.server = ServerSearch(self) if address.search == "server" and not read_only else None
             self._beside = self._cache_file()
         except BaseException:
-            self._reader.drop()
-            self._writer.drop()
+            for session in self._sessions:
+                session.drop()
             raise
 
     def _prepare(self) -> None:
@@ -111,10 +114,12 @@ class PostgresDatabase(Connections, Database):
 
     def reclaim(self) -> None:
         """See Database; backups, archived write-ahead logs and standbys keep what they hold."""
+        sql = "SELECT tablename::text FROM pg_tables WHERE schemaname = ? AND starts_with(tablename, ?)"
         with self._writer.lock, self.guard():
             self._after_fork()
+            near = [name for (name,) in self._writer.execute(sql, (self.schema, PREFIX)).fetchall()]
             try:
-                for table in _REWRITTEN:
+                for table in (*_REWRITTEN, *near):
                     self._writer.execute(f"VACUUM (FULL) {table}")
             except psycopg_module().errors.LockNotAvailable as error:
                 raise StoreError(

@@ -27,8 +27,12 @@ PAUSE = 0.25
 """Seconds in which, after a failed attempt, no other one is made: callers are refused at once."""
 _ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 15_000}
 """How soon a peer that went away without a word is noticed (seconds; milliseconds)."""
+SEARCHING = ("SET hnsw.ef_search = 128", "SET hnsw.iterative_scan = strict_order")
+"""How widely pgvector searches, and that it goes on where more is asked for."""
 _ABANDONED: list[Any] = []
 """Connections inherited over a fork: kept, never used and never closed, for the parent still talks over them."""
+SEARCHERS = ("here", "server")
+"""Who may search a large space: this process, through a graph in RAM, or the server, through pgvector."""
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,39}")
 
 
@@ -50,24 +54,33 @@ class Address:
 
     Args:
         url: `postgresql://user:password@host:port/database?option=value`; beside libpq's options, `schema` names
-            the schema that holds the memory ("errata" unless given).
+            the schema that holds the memory ("errata" unless given), and `search` who searches large spaces: "here"
+            (unless given) or "server".
 
     Raises:
-        ConfigError: the URL or the schema's name cannot be used; the message never holds the password.
+        ConfigError: the URL, the schema's name or who searches cannot be used; the message never holds the password.
     """
 
     def __init__(self, url: str) -> None:
         base, _, query = url.partition("?")
         options = [part for part in query.split("&") if part]
-        given = [unquote(part.partition("=")[2]) for part in options if part.startswith("schema=")]
-        rest = [part for part in options if not part.startswith("schema=")]
-        self.schema = given[-1] if given else "errata"
+        own = {"schema": "errata", "search": "here"}
+        rest = []
+        for part in options:
+            name, _, value = part.partition("=")
+            if name in own:
+                own[name] = unquote(value)
+            else:
+                rest.append(part)
+        self.schema, self.search = own["schema"], own["search"]
         self.conninfo = "?".join([base, "&".join(rest)]) if rest else base
         if not _SCHEMA.fullmatch(self.schema):
             raise ConfigError(
                 f"the schema {self.schema!r} cannot be used; take up to 40 of a-z, 0-9 and _, beginning with a letter",
                 key="schema",
             )
+        if self.search not in SEARCHERS:
+            raise ConfigError(f"search={self.search!r} is not known", key="search", accepted=SEARCHERS)
         try:
             parts = psycopg_module().conninfo.conninfo_to_dict(self.conninfo)
         except psycopg_module().Error:
@@ -169,6 +182,7 @@ class Session:
             f"SET default_transaction_read_only = {'on' if self._read_only else 'off'}",
             *([] if self._read_only else [durable]),
             alive,
+            *(SEARCHING if self._address.search == "server" else ()),
             *([f'LISTEN "{self._channel}"'] if self._channel else []),
         ]
         return "; ".join(statements)

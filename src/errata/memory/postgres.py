@@ -2,7 +2,8 @@
 
 The server keeps the log, the current state and the vectors; each process keeps an index of its own, which follows the
 log. So a search costs no round trip beyond the texts it has not seen yet, and finds what the same memory in SQLite
-finds. Any PostgreSQL from 12 on will do; no extension is needed.
+finds. Any PostgreSQL from 12 on will do; no extension is needed. Where the server has pgvector, it can search large
+spaces itself (`search=server`): a process then builds no graph and holds none, and a search costs a round trip.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from errata.memory.index import Searcher
 from errata.memory.pgdatabase import PostgresDatabase
 from errata.memory.store import SqlMemory
 
@@ -24,7 +26,8 @@ class PostgresMemory(SqlMemory):
     Args:
         url: `postgresql://user:password@host:port/database`, with libpq's options after `?`; `schema=name` names the
             schema, "errata" unless given, which is made if the role may. libpq's environment variables (PGPASSWORD)
-            and password file serve too.
+            and password file serve too. `search=server` has the server search spaces above `exact_limit`, by pgvector
+            0.8 or newer; a read-only memory searches here all the same.
         exact_limit: up to so many edits a space is searched exactly, above it through an HNSW graph in RAM, kept in
             the cache folder (ERRATA_CACHE) of this machine.
         read_only: refuse every write; the memory must exist.
@@ -36,7 +39,8 @@ class PostgresMemory(SqlMemory):
     Raises:
         ConfigError: the URL cannot be read.
         MissingExtra: psycopg is not installed.
-        StoreError: the server cannot be reached, refuses the user, or holds no memory or a newer errata's.
+        StoreError: the server cannot be reached, refuses the user, has no pgvector where it shall search, or holds no
+            memory or a newer errata's.
     """
 
     def __init__(
@@ -50,4 +54,12 @@ class PostgresMemory(SqlMemory):
         check_after: float = 0.5,
     ) -> None:
         db = PostgresDatabase(url, read_only=read_only, timeout=timeout, check_after=check_after)
+        self._server = db.server
         super().__init__(db, exact_limit=exact_limit, clock=clock)
+
+    def _searcher(self) -> Searcher | None:
+        server = self._server
+        if server is None:
+            return None
+        code, _, dimension = self._bound()
+        return lambda space: server.shard(code, dimension, space, self._fetch)

@@ -1,8 +1,8 @@
-"""The three ways a space's vectors are searched: a matrix in RAM, an HNSW graph, a scan of stored vectors.
+"""The ways a process searches a space's vectors: a matrix in RAM, an HNSW graph, a scan of stored vectors.
 
 A shard holds keys (integers) and vectors. It is told with each search which keys are allowed, and it knows
 nothing of edits, validity or SQL. Distances are always recomputed from the stored vectors in float64, so that
-all three agree.
+all agree.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ log = logging.getLogger(__name__)
 class Shard(Protocol):
     """One space's vectors."""
 
+    kind: str
+    """What it is: "matrix", "graph", "scan" or "server"."""
+
     @property
     def keys(self) -> Keys:
         """Keys held."""
@@ -48,6 +51,10 @@ class Shard(Protocol):
 
     def add(self, keys: Keys, vectors: Vectors) -> None:
         """Take in more vectors, of shape (n, d)."""
+        ...
+
+    def settle(self, keys: Keys) -> None:
+        """These keys have been added, and no more for now."""
         ...
 
     def search(self, queries: Vectors, k: int, allowed: Allowed) -> list[Found]:
@@ -86,8 +93,30 @@ def nearest(query: Vectors, coarse: NDArray[np.float32], keys: Keys, vectors: Ve
     return cut(keys[rows], distances(query, vectors[rows]), k)
 
 
+def widening(k: int, size: int, allowed: Allowed, reach: Callable[[int], Keys]) -> Keys | None:
+    """More allowed keys than the k nearest, from a search that cannot tell which are; None where a scan is better.
+
+    Args:
+        k: how many are wanted.
+        size: how many keys there are.
+        allowed: which may be found.
+        reach: so many nearest keys, allowed or not.
+    """
+    fetch = 2 * k + 8
+    while True:
+        keys = reach(min(fetch, size))
+        keys = keys[allowed(keys)]
+        if len(keys) >= min(2 * k, k + 4) or fetch >= size:
+            return keys if len(keys) >= k or fetch < size else None
+        if fetch > 4096:
+            return None
+        fetch *= 4
+
+
 class MatrixShard:
     """Exact search over a float32 matrix in RAM."""
+
+    kind = "matrix"
 
     def __init__(self, dimension: int) -> None:
         self._matrix = np.zeros((0, dimension), np.float32)
@@ -123,6 +152,9 @@ class MatrixShard:
         self._keys[self._size : end] = keys
         self._size = end
 
+    def settle(self, keys: Keys) -> None:
+        """See Shard; nothing is left to do."""
+
     def search(self, queries: Vectors, k: int, allowed: Allowed) -> list[Found]:
         """See Shard; O(n d) a query."""
         keys, vectors, norms = self.keys, self.vectors, self._norms[: self._size]
@@ -155,6 +187,8 @@ class MatrixShard:
 class ScanShard:
     """Exact search that reads the stored vectors each time: slow, but holds only keys."""
 
+    kind = "scan"
+
     def __init__(self, fetch: Fetch) -> None:
         self.keys = np.zeros(0, np.int64)
         self._fetch = fetch
@@ -165,6 +199,9 @@ class ScanShard:
     def add(self, keys: Keys, vectors: Vectors) -> None:
         """Remember the keys; the vectors stay where they are."""
         self.keys = np.concatenate([self.keys, keys])
+
+    def settle(self, keys: Keys) -> None:
+        """See Shard; nothing is left to do."""
 
     def search(self, queries: Vectors, k: int, allowed: Allowed) -> list[Found]:
         """See Shard; reads every allowed vector once for all queries."""
@@ -182,14 +219,23 @@ class ScanShard:
         self.keys = self.keys[~np.isin(self.keys, keys)]
 
 
+def scan(fetch: Fetch, keys: Keys, query: Vectors, k: int, allowed: Allowed) -> Found:
+    """The k nearest of these keys, exactly, by reading the vectors of all that are allowed."""
+    shard = ScanShard(fetch)
+    shard.keys = np.sort(keys)
+    return shard.search(query[None, :], k, allowed)[0]
+
+
 class GraphShard:
     """Approximate search over an HNSW graph (usearch), its finds re-ranked by exact distance.
 
     Unit vectors are kept as int8, others as float16. Where few keys are allowed, more and more are fetched;
     when that ceases to pay, the allowed vectors are scanned, so an edit in force is never lost to its many
     dead neighbours. A few vectors in a thousand cannot be reached in such a graph, not even by themselves:
-    `check` finds them, and they are searched exactly beside it.
+    `settle` finds them, and they are searched exactly beside it.
     """
+
+    kind = "graph"
 
     def __init__(self, dimension: int, fetch: Fetch, *, unit: bool, threads: int = 0) -> None:
         self._fetch, self._dimension, self._threads = fetch, dimension, threads
@@ -219,6 +265,11 @@ class GraphShard:
         if len(keys):
             self.graph.add(keys.astype(np.uint64), vectors, threads=self._threads)
 
+    def settle(self, keys: Keys) -> None:
+        """See Shard; searches for these vectors, or for all where the graph has grown to twice what was."""
+        doubled = len(keys) >= 1000 and len(self) >= 2 * self.checked
+        self.check(np.sort(self.keys) if doubled else keys)
+
     def check(self, keys: Keys) -> None:
         """Search for each of these keys' vectors, less widely than a query does; those not found count as lost."""
         self.graph.expansion_search = _REACH // 2
@@ -235,19 +286,14 @@ class GraphShard:
         return [self._one(query, k, allowed) for query in queries]
 
     def _one(self, query: Vectors, k: int, allowed: Allowed) -> Found:
-        fetch, size = 2 * k + 8, len(self.graph)
-        while True:
+        def reach(fetch: int) -> Keys:
             self.graph.expansion_search = max(_REACH, fetch)
-            matches = self.graph.search(query, min(fetch, size), threads=1)
-            keys = matches.keys.astype(np.int64)
-            keys = keys[allowed(keys)]
-            if len(keys) >= min(2 * k, k + 4) or fetch >= size:
-                break
-            if fetch > 4096:
-                return self._scan(query, k, allowed)
-            fetch *= 4
-        if fetch >= size and len(keys) < k:
-            return self._scan(query, k, allowed)
+            keys: Keys = self.graph.search(query, fetch, threads=1).keys.astype(np.int64)
+            return keys
+
+        keys = widening(k, len(self.graph), allowed, reach)
+        if keys is None:
+            return scan(self._fetch, self.keys, query, k, allowed)
         found = cut(keys, distances(query, self._fetch(keys)), k)
         return self._with_lost(query, found, k, allowed) if len(self.lost) else found
 
@@ -260,11 +306,6 @@ class GraphShard:
         rows = np.flatnonzero(allowed(near) & ~np.isin(near, keys))
         both = np.concatenate([far, distances(query, vectors[rows])])
         return cut(np.concatenate([keys, near[rows]]), both, k)
-
-    def _scan(self, query: Vectors, k: int, allowed: Allowed) -> Found:
-        shard = ScanShard(self._fetch)
-        shard.keys = np.sort(self.keys)
-        return shard.search(query[None, :], k, allowed)[0]
 
     def scrub(self, keys: Keys) -> None:
         """Take keys out and write zeros over the places they held."""
