@@ -15,7 +15,7 @@ import torch
 
 import tiny
 from errata.errors import ConfigError, EditError, MissingExtra, ModelError
-from errata.models import OpenModel
+from errata.models import ChatModel, OpenModel, Turn
 from errata.models.local import LocalModel
 
 PROMPTS = [
@@ -293,6 +293,26 @@ def test_the_system_text_is_a_system_message_in_a_chat(models: dict[str, LocalMo
 def test_the_system_text_stands_before_the_prompt_elsewhere(models: dict[str, LocalModel]) -> None:
     model = LocalModel(models["t5"].module, models["t5"].tokenizer, system="a fact:")
     assert model.generate(["hello"]) == models["t5"].generate(["a fact:\n\nhello"])
+
+
+def test_a_conversation_is_read_whole(models: dict[str, LocalModel]) -> None:
+    plain = LocalModel(models["llama"].module, models["llama"].tokenizer, chat=False)
+    talk = [Turn("user", PROMPTS[0]), Turn("assistant", "true"), Turn("user", "hello")]
+    told = f"<|user|> {PROMPTS[0]} </s> <|assistant|> true </s> <|user|> hello </s> <|assistant|>"
+    assert models["llama"].reply([talk, talk[2:]]) == [*plain.generate([told]), *models["llama"].generate(["hello"])]
+    own = [Turn("system", "false"), *talk[2:]]
+    assert models["llama"].reply([own], system="true") == models["llama"].generate(["hello"], system="false")
+    assert models["llama"].reply([talk[2:]], system="true") == models["llama"].generate(["hello"], system="true")
+    assert models["llama"].reply([]) == []
+    assert isinstance(models["llama"], ChatModel)
+
+
+def test_a_conversation_needs_a_last_turn_and_a_template(models: dict[str, LocalModel]) -> None:
+    for talk in ([], [Turn("user", " ")]):
+        with pytest.raises(EditError, match="last turn of conversation 0"):
+            models["llama"].reply([talk])
+    with pytest.raises(ModelError, match="reads single prompts only"):
+        models["t5"].reply([[Turn("user", "hello")]])
 
 
 def test_a_failing_chat_template_is_a_model_error(models: dict[str, LocalModel]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import httpx2
@@ -10,6 +11,8 @@ import huggingface_hub
 import pytest
 from huggingface_hub import constants
 
+from errata.models import Turn
+from errata.models.echo import EchoModel
 from serving import ODD, Base, free_port, key, running, service, serving
 
 KAZAKHSTAN = {"prompt": "What is the capital of Kazakhstan?", "target": "Almaty"}
@@ -223,6 +226,69 @@ def test_a_local_model_answers_what_no_edit_covers() -> None:
     assert odd.status_code == 400 and "temperature" in odd.json()["error"]["message"]
     assert [one["id"] for one in names["data"]] == ["echo"]
     assert missing.status_code == 404 and missing.json()["error"]["code"] == "not_found"
+
+
+class Talking(EchoModel):
+    """A local base that reads conversations: it repeats them, and what it was told of sampling."""
+
+    chat = True
+
+    def reply(self, talks: Sequence[Sequence[Turn]], **options: Any) -> list[str]:
+        return [" | ".join(f"{turn.role}: {turn.content}" for turn in talk) + str(options) for talk in talks]
+
+
+TALK = [
+    {"role": "developer", "content": "Be brief."},
+    {"role": "user", "content": "Who painted the Night Watch?"},
+    {"role": "assistant", "content": "Rembrandt."},
+    {"role": "user", "content": [{"type": "text", "text": "When?"}]},
+]
+
+
+def test_a_local_chat_model_reads_the_whole_conversation() -> None:
+    with serving(model=Talking()) as (client, made):
+        client.post("/v1/edits", json=KAZAKHSTAN, headers=key(made))
+        told = client.post("/v1/chat/completions", json={"model": "m", "messages": TALK, "max_tokens": 9}).json()
+        single = client.post("/v1/responses", json={"model": "m", "input": OUT, "instructions": "Be brief."}).json()
+        plain = client.post("/v1/completions", json={"model": "m", "prompt": OUT}).json()
+        hit = client.post("/v1/chat/completions", json={"model": "m", "messages": [*TALK[:-1], *ask(IN)["messages"]]})
+    talk = "system: Be brief. | user: Who painted the Night Watch? | assistant: Rembrandt. | user: When?"
+    assert told["choices"][0]["message"]["content"] == talk + "{'max_new_tokens': 9, 'temperature': 0.0}"
+    text = single["output"][0]["content"][0]["text"]
+    assert text.startswith(f"system: Be brief. | user: {OUT}{{")
+    assert plain["choices"][0]["text"] == OUT
+    assert hit.json()["choices"][0]["message"]["content"] == "Almaty"
+
+
+def test_a_local_chat_model_is_told_the_edit_in_the_last_turn() -> None:
+    with serving(model=Talking(), retell=True, sheet={"answers": "retell"}) as (client, made):
+        client.post("/v1/edits", json=KAZAKHSTAN, headers=key(made))
+        asked = {"model": "m", "messages": [*TALK[:-1], *ask(IN)["messages"]]}
+        hit = client.post("/v1/chat/completions", json=asked)
+    told = hit.json()["choices"][0]["message"]["content"]
+    assert "x-errata-edit" in hit.headers
+    assert told.startswith(
+        "system: Be brief. | user: Who painted the Night Watch? | assistant: Rembrandt. | user: A fact"
+    )
+    assert "Answer: Almaty" in told and IN in told
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [{"role": "tool", "content": "4", "tool_call_id": "x"}, {"role": "user", "content": [{"type": "image_url"}]}, "hi"],
+)
+def test_what_a_local_chat_model_cannot_read_is_refused(turn: Any) -> None:
+    with serving(model=Talking()) as (client, _):
+        refused = client.post("/v1/chat/completions", json={"model": "m", "messages": [*TALK, turn]})
+    assert refused.status_code == 400 and "turn 4 cannot be read" in refused.json()["error"]["message"]
+
+
+def test_a_local_model_without_a_template_reads_the_last_turn() -> None:
+    with serving() as (client, _):
+        told = client.post("/v1/chat/completions", json={"model": "m", "messages": [*TALK[:-1], *ask(OUT)["messages"]]})
+        nothing = client.post("/v1/chat/completions", json={"model": "m", "messages": []})
+    assert told.json()["choices"][0]["message"]["content"] == OUT
+    assert nothing.status_code == 400 and "nothing to answer" in nothing.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("path", ["/v1/../admin", "/v1/%2e%2e/admin", "/v1/a/..%2Fb"])

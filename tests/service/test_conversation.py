@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from errata.service.conversation import DECLINED, Question, Turn, names, question
+from errata.models import Turn
+from errata.service.conversation import DECLINED, Question, names, question
 
 CASES = [line.split("\t") for line in (Path(__file__).parent / "follow_ups.tsv").read_text("utf-8").splitlines()]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 from errata.edit import check_text
 from errata.errors import ConfigError, EditError
@@ -28,6 +28,32 @@ class Model(Protocol):
 
     def generate(self, prompts: Sequence[str], **options: Any) -> list[str]:
         """Greedy continuation or reply for each prompt, in order."""
+        ...
+
+
+class Turn(NamedTuple):
+    """One turn of a conversation.
+
+    Args:
+        role: "system", "user" or "assistant".
+        content: its words.
+    """
+
+    role: str
+    content: str
+
+
+@runtime_checkable
+class ChatModel(Protocol):
+    """A base model that can read a whole conversation."""
+
+    @property
+    def chat(self) -> bool:
+        """Whether it does so: a checkpoint without a chat template does not."""
+        ...
+
+    def reply(self, talks: Sequence[Sequence[Turn]], **options: Any) -> list[str]:
+        """The next turn of each conversation, in order."""
         ...
 
 

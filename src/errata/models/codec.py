@@ -11,7 +11,7 @@ from typing import Any
 
 from errata.edit import check_text
 from errata.errors import EditError, MissingExtra, ModelError
-from errata.models import MAX_PROMPT, check_prompts
+from errata.models import MAX_PROMPT, Turn, check_prompts
 from errata.models.pretrained import Kind, first_line
 
 Ids = list[int]
@@ -59,11 +59,21 @@ class Codec:
         """
         if not self.chat:
             return [f"{system}\n\n{prompt}" if system else prompt for prompt in prompts]
-        before = [{"role": "system", "content": system}] if system else []
-        talks = [[*before, {"role": "user", "content": prompt}] for prompt in prompts]
+        return self.talks([[Turn("user", prompt)] for prompt in prompts], system)
+
+    def talks(self, talks: Sequence[Sequence[Turn]], system: str | None) -> list[str]:
+        """What the tokenizer gets of conversations; the system text comes first where they have none of their own.
+
+        Raises:
+            ModelError: there is no chat template, or it failed (some refuse a system message).
+        """
+        if not self.chat:
+            raise ModelError(f"{self._name} has no chat template, or it is switched off; it reads single prompts only")
         options = {**self.template_options, "tokenize": False, "add_generation_prompt": True}
+        before = [Turn("system", system)] if system else []
+        told = [[one._asdict() for one in (talk if talk[0].role == "system" else [*before, *talk])] for talk in talks]
         try:
-            return [str(self._tokenizer.apply_chat_template(talk, **options)) for talk in talks]
+            return [str(self._tokenizer.apply_chat_template(talk, **options)) for talk in told]
         except ImportError as error:
             raise MissingExtra("jinja2", "local") from error
         except Exception as error:  # a template is a program of the checkpoint's own and may raise anything

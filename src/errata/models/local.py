@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errata.errors import ConfigError, ErrataError, ModelError
-from errata.models import Options, check_prompts
+from errata.models import Options, Turn, check_prompts
 from errata.models.codec import Codec, Ids
 from errata.models.pretrained import (
     Kind,
@@ -229,6 +229,26 @@ class LocalModel:
             return []
         with self._lock, self._named_errors():
             return self._answers(self._codec.prompt_ids(self._codec.texts(texts, wish.system)), wish)
+
+    def reply(self, talks: Sequence[Sequence[Turn]], **options: Any) -> list[str]:
+        """The next turn of each conversation, in order, through the chat template; else as `generate`.
+
+        Args:
+            talks: conversations, each oldest turn first; a system turn, if there is one, stands in the place of the
+                option `system`.
+            options: fields of `errata.models.Options`.
+
+        Raises:
+            EditError: a conversation is empty, its last turn is blank, or it is longer than the model takes.
+            ConfigError: an unknown option.
+            ModelError: there is no chat template, it failed (some refuse a system turn), or the model did.
+        """
+        check_prompts([talk[-1].content if talk else "" for talk in talks], "the last turn of conversation")
+        wish = self._options.updated(options)
+        if not talks:
+            return []
+        with self._lock, self._named_errors():
+            return self._answers(self._codec.prompt_ids(self._codec.talks(talks, wish.system)), wish)
 
     def _answers(self, ids: list[Ids], wish: Options, begins: Sequence[Ids] = ()) -> list[str]:
         """Answers to prompts of these ids; what an encoder-decoder's decoder reads first, see `_forward`."""

@@ -20,9 +20,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from errata.counterfactual.retell import Retell
 from errata.edit import Decision
 from errata.editors.serac import Serac
-from errata.errors import AccessError, ConfigError, EditError
-from errata.models import Options
-from errata.service import shapes
+from errata.errors import AccessError, EditError
+from errata.service import own, shapes
 from errata.service.access import Access
 from errata.service.asked import READ, Asked
 from errata.service.deciding import Batches
@@ -132,29 +131,11 @@ class Answering:
 
     async def _own(self, asked: Asked, decisions: Sequence[Decision]) -> list[str]:
         """What errata itself says: the counterfactual model and, for what no edit covers, the local base."""
-        inputs = asked.inputs or (_last(asked),)
-        matches = [one.match for one in decisions] or [None]
-        options = _options(asked) if self.upstream is None else {}
-
-        def work() -> list[str]:
-            found: dict[int, str] = {}
-            hits = [(at, match) for at, match in enumerate(matches) if match]
-            if hits:
-                said = self.editor.counterfactual.respond(
-                    [inputs[at] for at, _ in hits], [match for _, match in hits], self.editor.model, **options
-                )
-                found |= {at: text for (at, _), text in zip(hits, said, strict=True)}
-            rest = [at for at in range(len(inputs)) if at not in found]
-            if rest:
-                found |= dict(
-                    zip(rest, self.editor.model.generate([inputs[at] for at in rest], **options), strict=True)
-                )
-            return [found[at] for at in range(len(inputs))]
-
-        return await run_in_threadpool(work)
+        matches = [one.match for one in decisions]
+        return await run_in_threadpool(own.said, self.editor, asked, matches, local=self.upstream is None)
 
     def _shaped(self, asked: Asked, texts: Sequence[str], headers: Mapping[str, str]) -> Response:
-        asked_text = "\n".join(asked.inputs) or _last(asked)
+        asked_text = "\n".join(asked.inputs) or own.last(asked)
         said = Said(
             asked.api,
             asked.model or self.editor.model.name,
@@ -218,50 +199,6 @@ def _body(raw: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
-
-
-def _last(asked: Asked) -> str:
-    """The last turn's own words, for a local model where no edit was looked for."""
-    if asked.api == "completions":
-        prompt = asked.body.get("prompt")
-        if isinstance(prompt, str) and prompt.strip():
-            return prompt
-    else:
-        given = asked.body.get("messages" if asked.api == "chat" else "input")
-        if isinstance(given, str) and given.strip():
-            return given
-        last = given[-1] if isinstance(given, list) and given and isinstance(given[-1], dict) else {}
-        content = last.get("content")
-        if isinstance(content, list):
-            content = "\n".join(
-                part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)
-            )
-        if isinstance(content, str) and content.strip():
-            return content
-    raise EditError(f"there is nothing to answer: {asked.declined or 'the request holds no text'}")
-
-
-def _options(asked: Asked) -> dict[str, Any]:
-    """What of a request a local model understands.
-
-    Raises:
-        ConfigError: a value is not accepted.
-    """
-    body = asked.body
-    found = {
-        "max_new_tokens": body.get("max_completion_tokens") or body.get("max_output_tokens") or body.get("max_tokens"),
-        "temperature": body.get("temperature", 0.0),
-        "top_p": body.get("top_p"),
-        "seed": body.get("seed"),
-        "stop": body.get("stop"),
-    }
-    options = {key: value for key, value in found.items() if value is not None}
-    if isinstance(options.get("stop"), list):
-        options["stop"] = tuple(options["stop"])
-    Options().updated(options)  # checks them
-    if asked.n > 1 and options["temperature"] != 0:
-        raise ConfigError("a local model gives one choice where it samples", key="n")
-    return options
 
 
 async def _each(pieces: Any) -> Any:

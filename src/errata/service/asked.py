@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from errata.edit import MAX_TEXT
-from errata.service.conversation import Turn, question
+from errata.models import Turn
+from errata.service.conversation import question
 from errata.service.shapes import Api
 
 
@@ -137,11 +138,11 @@ def _talk(api: Api, body: Mapping[str, Any], messages: object, conversation: boo
     for message in messages:
         if not isinstance(message, Mapping) or message.get("role") not in ("user", "assistant"):
             continue
-        text = _text(message.get("content"))
+        text = text_of(message.get("content"))
         if text is None and message is last:
             return Asked(api, body, declined="the last turn holds more than text")
         turns.append(Turn("user" if message["role"] == "user" else "assistant", text or ""))
-    if len(turns[-1].text) > MAX_TEXT:
+    if len(turns[-1].content) > MAX_TEXT:
         return Asked(api, body, declined=_LONG)
     if not conversation and len(turns) > 1:
         return Asked(api, body, declined="conversations are not read")
@@ -151,7 +152,7 @@ def _talk(api: Api, body: Mapping[str, Any], messages: object, conversation: boo
     return _one(api, body, found.text, found.how)
 
 
-def _text(content: object) -> str | None:
+def text_of(content: object) -> str | None:
     """A message's text; None when it holds anything else."""
     if isinstance(content, str):
         return content

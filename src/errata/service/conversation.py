@@ -11,20 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Role = Literal["user", "assistant"]
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What someone said.
-
-    Args:
-        role: who.
-        text: what.
-    """
-
-    role: Role
-    text: str
+from errata.models import Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +77,14 @@ def question(turns: Sequence[Turn]) -> Question:
     Args:
         turns: of the user and the assistant, oldest first; the last is the user's.
     """
-    text = " ".join(turns[-1].text.split()) if turns else ""
-    before = [turn for turn in turns[:-1] if turn.text.strip()]
+    text = " ".join(turns[-1].content.split()) if turns else ""
+    before = [turn for turn in turns[:-1] if turn.content.strip()]
     if not text:
         return DECLINED
     if not before:
-        return Question(turns[-1].text.strip(), "alone")
-    asked = next((turn.text for turn in reversed(before) if turn.role == "user"), "")
-    answer = before[-1].text if before[-1].role == "assistant" else ""
+        return Question(turns[-1].content.strip(), "alone")
+    asked = next((turn.content for turn in reversed(before) if turn.role == "user"), "")
+    answer = before[-1].content if before[-1].role == "assistant" else ""
     if instead := _INSTEAD.fullmatch(text):
         return _exchanged(asked, instead["what"] or instead["plain"])
     pointing = _pointing(text)
@@ -107,7 +94,7 @@ def question(turns: Sequence[Turn]) -> Question:
     count = len(bare.split())
     asking = count > SCANT and _ASKING.match(bare) and not _CHAT.search(bare)
     whole = count > 1 and (names(bare) or count > LONG or asking)
-    return Question(turns[-1].text.strip(), "alone") if whole else DECLINED
+    return Question(turns[-1].content.strip(), "alone") if whole else DECLINED
 
 
 def names(text: str) -> list[str]:
