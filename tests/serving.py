@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import threading
 import time
@@ -39,6 +40,12 @@ def soon(found: Callable[[], bool], seconds: float = 20) -> None:
     while not found():
         assert time.monotonic() < until, "it did not happen in time"
         time.sleep(0.02)
+
+
+def value(text: str, line: str) -> float:
+    """A metric's value in Prometheus' text."""
+    [found] = re.findall(rf"^{re.escape(line)} (\S+)$", text, re.M)
+    return float(found)
 
 
 def free_port() -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -16,14 +15,9 @@ from pathlib import Path
 import httpx2
 
 from errata.service.telemetry import Lines
-from serving import Base, free_port, key, running, serving
+from serving import Base, free_port, key, running, serving, value
 
 IN = "What is the capital of France?"
-
-
-def value(text: str, line: str) -> float:
-    [found] = re.findall(rf"^{re.escape(line)} (\S+)$", text, re.M)
-    return float(found)
 
 
 def test_metrics_count_hits_misses_and_errors() -> None:

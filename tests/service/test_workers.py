@@ -6,15 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from errata.service.counts import SHARED, Counts
 from errata.service.keys import Keys
 from errata.service.ledgerfile import FileLedger
 from errata.service.ledgers import beside
-from serving import free_port, soon
+from serving import free_port, soon, value
 
 IN, OUT = "What is the capital of France?", "Who painted the Night Watch?"
 
@@ -30,6 +32,7 @@ def test_a_killed_worker_is_replaced_and_all_know_every_edit(tmp_path: Path) -> 
     memory, port = tmp_path / "m.db", free_port()
     ledger = FileLedger(beside(str(memory)))
     _, secret = Keys(ledger).make("admin", "admin")
+    _, greedy = Keys(ledger).make("greedy", "reader")
     ledger.close()
     boss = {"authorization": f"Bearer {secret}"}
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
@@ -37,6 +40,7 @@ def test_a_killed_worker_is_replaced_and_all_know_every_edit(tmp_path: Path) -> 
         "ERRATA_SHEET__SCOPE": "dual",
         "ERRATA_SHEET__ANSWERS": "verbatim",
         "ERRATA_SHEET__RUNTIME": "torch",
+        "ERRATA_ACCESS__PER_MINUTE": "50",
     }
     command = [
         sys.executable,
@@ -85,6 +89,11 @@ def test_a_killed_worker_is_replaced_and_all_know_every_edit(tmp_path: Path) -> 
         soon(lambda: len(pids()) == 2 and pids() != before, 90)
         soon(ready, 90)
         assert {said(IN) for _ in range(12)} == {"Lyon"} and said(OUT) == OUT
+        told = [httpx2.get(f"{url}/metrics", headers=boss).text for _ in range(6)]  # of either process, by chance
+        assert {value(text, 'errata_requests_total{api="chat",outcome="hit"}') for text in told} == {24}
+        soon(lambda: time.monotonic() % 60 < 50)
+        asked = [httpx2.get(f"{url}/v1/models", headers={"x-errata-key": greedy}).status_code for _ in range(60)]
+        assert asked == [200] * 50 + [429] * 10
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0
     finally:
@@ -92,3 +101,15 @@ def test_a_killed_worker_is_replaced_and_all_know_every_edit(tmp_path: Path) -> 
             os.kill(pid, signal.SIGKILL)
         process.kill()
         process.communicate()
+
+
+def test_requests_are_counted_together_and_by_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 600.0
+    monkeypatch.setattr("errata.service.counts.time.monotonic", lambda: now)
+    alone = Counts()
+    monkeypatch.setenv(SHARED, str(tmp_path))
+    one, other = Counts(), Counts()
+    assert [one.more("a"), other.more("a"), one.more("b"), one.more("a")] == [1, 2, 1, 3]
+    assert alone.more("a") == 1
+    now = 660.0
+    assert [other.more("a"), one.more("a")] == [1, 2]

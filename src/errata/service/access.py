@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from errata.errors import AccessError
+from errata.service.counts import Counts
 from errata.service.keys import MARK, Caller, Keys, Role
 from errata.service.settings import Settings
-
-REMEMBERED = 10_000
-"""Callers whose requests are counted."""
 
 
 class Access:
@@ -26,7 +23,7 @@ class Access:
 
     def __init__(self, settings: Settings, keys: Keys) -> None:
         self._settings, self._keys = settings, keys
-        self._counts: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        self._counts = Counts()
 
     def caller(self, request: Request) -> tuple[Caller, bool]:
         """Who sent a request, and whether its Authorization header holds a key of errata's.
@@ -123,13 +120,7 @@ class Access:
         most = self._settings.access.per_minute
         if not most:
             return
-        minute = int(time.monotonic() // 60)
-        begun, count = self._counts.pop(who, (minute, 0))
-        count = count + 1 if begun == minute else 1
-        self._counts[who] = (minute, count)
-        while len(self._counts) > REMEMBERED:
-            self._counts.popitem(last=False)
-        if count > most:
+        if self._counts.more(who) > most:
             wait = 60 - int(time.monotonic() % 60)
             raise AccessError(
                 f"more than {most} requests a minute", status=429, code="rate_limit_exceeded", retry_after=wait

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,6 +93,8 @@ class Records:
         self._ledger, self._owed, self._texts = ledger, owed, texts
         self._waiting: deque[Record] = deque(maxlen=KEPT)
         self.lost = 0
+        self.after: Callable[[], None] = lambda: None
+        """Called after each attempt to write."""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="errata-audit", daemon=True)
         self._thread.start()
@@ -132,6 +134,7 @@ class Records:
                 self.flush()
             except StoreError as error:
                 log.error("the audit could not be written, %d records wait: %s", self.waiting, error)
+            self.after()
 
     def close(self) -> None:
         """Write the rest and stop; what cannot be written is told to the log."""

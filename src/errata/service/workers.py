@@ -1,6 +1,7 @@
 """Several processes that serve one address: each is the whole service, and one that dies is started again.
 
-What they share lies in the memory and the ledger. Of `per_minute` and the metrics each process keeps its own.
+What they share lies in the memory and the ledger, and for as long as they run in a folder of their own: metrics, and
+who sent how much within the minute.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import json
 import logging
 import os
 import socket
+import tempfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,11 +18,14 @@ import uvicorn
 from fastapi import FastAPI
 
 from errata.service.app import make_service, untold
+from errata.service.counts import SHARED
 from errata.service.settings import Settings, load_settings
 from errata.service.telemetry import log_to_stderr
 
 GIVEN = "ERRATA_SERVE"
 """Environment variable that tells a worker which file and options its settings come from, as JSON."""
+METRICS = "PROMETHEUS_MULTIPROC_DIR"
+"""Environment variable that tells prometheus_client, when it is first imported, where processes keep their numbers."""
 DRAIN = 30
 """Seconds that streams in progress have to end."""
 HEALTH = 60
@@ -45,7 +50,9 @@ def serve_many(settings: Settings, bound: socket.socket, config: str | None, giv
     told = _config(settings, f"{__name__}:made", factory=True, workers=settings.listen.workers,
                    timeout_worker_healthcheck=HEALTH)  # fmt: skip
     bound.listen(told.backlog)
-    uvicorn.supervisors.Multiprocess(told, sockets=[bound]).run()
+    with tempfile.TemporaryDirectory(prefix="errata-") as shared:
+        os.environ |= {SHARED: shared, METRICS: shared}
+        uvicorn.supervisors.Multiprocess(told, sockets=[bound]).run()
 
 
 def made() -> FastAPI:
