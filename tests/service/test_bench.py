@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from errata.errors import ConfigError, ModelError
-from errata.service.bench import _measured, bench_proxy
+from errata.service.bench import _added, _measured, bench_proxy
+from errata.service.driving import Timed
 from serving import Base, running, serving
 
 ASKED = [(kind, f"{kind} question number {number}?") for number in range(20) for kind in ("hit", "near", "far")]
@@ -30,6 +31,17 @@ def test_every_text_is_asked_of_both_and_none_twice_by_one_client() -> None:
     for kind in ("out", "near", "far", "hit"):
         for what in ("whole", "stream_first", "stream_whole"):
             assert {f"{what}_{kind}_added_ms_p50", f"{what}_{kind}_added_ms_p99"} <= set(told)
+    assert (told["out"], told["out_fired"], told["stream_out_fired"]) == (8, 0, 0)
+    assert told["whole_relayed_added_ms_p50"] == told["whole_out_added_ms_p50"]
+
+
+def test_what_was_relayed_is_told_apart() -> None:
+    asked = Timed(0.02, 0.02, 200)
+    answers = [Timed(0.03, 0.03, 200), Timed(0.03, 0.03, 200), Timed(0.09, 0.09, 200, {"x-errata-edit": "e"})]
+    told = _added([("near", asked, one) for one in answers] + [("hit", asked, answers[2])] * 2, "")
+    assert (told["out"], told["out_fired"]) == (3, 1)
+    assert told["whole_relayed_added_ms_p99"] == 10 and told["whole_near_added_ms_p99"] > 60
+    assert told["whole_hit_added_ms_p50"] == 70
 
 
 def test_a_failure_is_no_measurement() -> None:
