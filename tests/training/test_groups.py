@@ -68,3 +68,20 @@ def test_years_are_asked_of_days(sources: Sources) -> None:
         one for group in groups for one in group.inside if one.kind == "span" and one.answer == year_of(group.target)
     ]
     assert len(years) > 8
+
+
+def test_written_edits_keep_their_sides(sources: Sources) -> None:
+    source = random.Random(0)
+    blocks = {normal(block.prompt): block for block in sources.written}
+    kinds = set()
+    for _ in range(400):
+        group = sources.written_group(source)
+        block = blocks[group.key.removeprefix("written|")]
+        assert group.prompt in (block.prompt, *block.told)
+        assert len(group.outside) == len(block.outside)
+        for one in group.inside:
+            kinds.add(one.kind)
+            assert one.answer == (group.target if one.kind == "span" else "")
+            if one.kind != "span":
+                assert one.text in (block.yes if one.kind == "yes" else block.no) and group.target == block.target
+    assert kinds == {"span", "yes", "no"}

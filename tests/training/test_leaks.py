@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from errata.problems.cases import DATA, Problem
+from errata.problems.everyday import load_everyday
 from errata.problems.fact_check import load_fact_check
-from errata.problems.held_out import is_held_out, normalise
+from errata.problems.held_out import is_held_out, normalise, runs
 from errata.problems.qa import load_qa
 from errata.training.diets import SPLIT, diet_of
 from errata.training.evidence import EvidenceSources
@@ -69,6 +70,13 @@ def asked(sources: Sources) -> Iterator[str]:
     yield from (item["question"] for row in sources.squad for item in row["implications"])
     yield from (row[key] for row in sources.counterfact for key in ("prompt", "rephrase_prompt", "locality_prompt"))
     yield from sources.ordinary
+    yield from written(sources)
+
+
+def written(sources: Sources) -> Iterator[str]:
+    """Every text of our own edits."""
+    for block in sources.written:
+        yield from (block.prompt, *block.told, *block.yes, *block.no, *block.outside)
 
 
 def named(sources: Sources) -> Iterator[str]:
@@ -86,6 +94,15 @@ def test_no_question_of_a_test_file(sources: Sources, questions: set[str]) -> No
 
 def test_no_subject_of_a_test_file(sources: Sources, subjects: set[str]) -> None:
     assert sorted({name for name in named(sources) if normalise(name) in subjects}) == []
+
+
+def test_our_own_edits_name_no_subject_of_zsres_test_files_and_are_not_asked(
+    sources: Sources, subjects: set[str]
+) -> None:
+    texts = {normalise(text) for text in written(sources)}
+    assert sorted(text for text in texts if not subjects.isdisjoint(runs(text.split()))) == []
+    for case in load_everyday().cases:
+        assert texts.isdisjoint(normalise(one.text) for one in (*case.in_scope, *case.out_of_scope))
 
 
 def test_none_in_what_is_drawn(sources: Sources, questions: set[str]) -> None:

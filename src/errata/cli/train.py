@@ -104,8 +104,8 @@ def evaluate_verb(
 ) -> None:  # fmt: skip
     """Measure edit success and drawdown on PROBLEM.
 
-    PROBLEM is qa, qa_hard, fact_check, counterfact, sentiment, zsre_copy, fever_copy, wikipedia, leapofthought or
-    triples.
+    PROBLEM is qa, qa_hard, fact_check, counterfact, sentiment, everyday, zsre_copy, fever_copy, wikipedia,
+    leapofthought or triples.
     """
     quiet()
     from errata.experiments.evaluate import evaluate_problem

@@ -36,6 +36,7 @@ from errata.memory.sqlite import SqliteMemory
 from errata.models import Model
 from errata.problems.cases import Problem
 from errata.problems.counterfact import load_counterfact
+from errata.problems.everyday import load_everyday
 from errata.problems.fact_check import load_fact_check
 from errata.problems.fever_copy import load_fever_copy
 from errata.problems.leapofthought import load_leapofthought
@@ -55,6 +56,7 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "qa_hard": load_qa_hard,
     "fact_check": load_fact_check,
     "counterfact": load_counterfact,
+    "everyday": load_everyday,
     "sentiment": load_sentiment,
     "zsre_copy": load_zsre_copy,
     "fever_copy": load_fever_copy,

@@ -54,6 +54,7 @@ FOLDERS: Mapping[str, tuple[str, ...]] = {
     "leapofthought": ("leapofthought",),
     "triples": ("pararel",),
     "wikipedia": ("wikitext2",),
+    "everyday": (),
     "none": (),
 }
 """The data folders that decide what a problem asks, some by what they keep out."""

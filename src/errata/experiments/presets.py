@@ -32,6 +32,7 @@ SMALL = {
     "qa": Parts("mini", "cascade", "reader", 10),
     "qa_hard": Parts("mini", "cascade", "reader", 10),
     "counterfact": Parts("mini", "cascade", "reader", 10),
+    "everyday": Parts("mini", "cascade", "reader", 10),
     "fact_check": Parts("fc", "cascade", "verifier", 10),
     "sentiment": Parts("chat", "cascade", "dialogue", 5),
     "zsre_copy": Parts("mini", "cascade", "reader", 10),

@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from errata.problems.blocks import blocks_of
 from errata.problems.english import is_day, year_of
 from errata.problems.entailed import INVERSE, Entailed, entailed
 from errata.problems.facts import fill, load_relations
 from errata.training.corpora import Item
 from errata.training.phrasebook import relation_of
 from errata.training.questions import Questions
-from errata.training.texts import TRUE_FALSE, fill_in, names, normal, opinion, same_words, spoken
+from errata.training.texts import TRUE_FALSE, fill_in, names, normal, opinion, same_words, spoken, text_of
 
 AnswerKind = Literal["span", "true", "false", "yes", "no", "none"]
 NEAR = 12
@@ -60,11 +61,12 @@ SHARES: Mapping[str, Mapping[str, float]] = {
         "counterfact": 0.06,
         "vitaminc": 0.02,
         "topics": 0.03,
+        "written": 0.40,
     },
     "qa": {"relations": 0.5, "rephrases": 0.4, "pokemqa": 0.1},
     "qa_hard": {"relations": 0.35, "rephrases": 0.25, "entailed": 0.35, "pokemqa": 0.05},
 }
-"""Out of how many groups each source gives one, by the problem that is trained for; "" is for all of them."""
+"""How often each source gives a group, relative to the others, by the problem that is trained for; "" is for all."""
 
 
 class Sources(Questions):
@@ -90,7 +92,9 @@ class Sources(Questions):
             "counterfact": self.counterfact_group,
             "vitaminc": self.vitaminc_group,
             "topics": self.topic_group,
+            "written": self.written_group,
         }
+        self.written = blocks_of(text_of("written.txt"))
         self.asked_items = [item for item in self.items if item.question]
         self.dated_items = [item for item in self.asked_items if is_day(item.answer)]
 
@@ -354,6 +358,22 @@ class Sources(Questions):
             "topics",
             f"topic|{normal(topic)}",
         )
+
+    def written_group(self, source: random.Random) -> Group:
+        """An edit as people write them; now and then another wording of it is the edit, or it says something else."""
+        block = source.choice(self.written)
+        prompt, target, told = block.prompt, block.target, list(block.told)
+        verdicts: list[Inside] = [Inside(text, "yes") for text in block.yes] + [Inside(text, "no") for text in block.no]
+        if source.random() < 0.3:
+            at = source.randrange(len(told))
+            prompt, told[at] = told[at], prompt
+        if source.random() < 0.3:  # what an edit covers does not depend on what it says
+            target, verdicts = source.choice(self.written).target, []
+        inside = [Inside(spoken(text, source), "span", target) for text in source.sample(told, min(2, len(told)))]
+        if verdicts and source.random() < 0.4:
+            inside[-1] = source.choice(verdicts)
+        outside = tuple(spoken(text, source) for text in block.outside)
+        return Group(prompt, target, tuple(inside), outside, "written", f"written|{normal(block.prompt)}")
 
 
 def asked(text: str, prompt: str, target: str, source: random.Random) -> Inside:

@@ -32,7 +32,8 @@ class Part:
 
 
 _FACTS = ("problems/facts.tsv", "problems/relations.toml")
-_TABLES = (*_FACTS, "training/phrasebook.toml", "training/ordinary.txt", "training/attributes.txt")
+_TEXTS = ("phrasebook.toml", "ordinary.txt", "attributes.txt", "written.txt")
+_TABLES = (*_FACTS, *(f"training/{name}" for name in _TEXTS))
 _PUBLIC = (
     "zsre/train_qa.jsonl",
     "zsre/mend_train.json",

@@ -33,10 +33,14 @@ def normal(text: str) -> str:
     return " ".join(re.findall(r"[a-z0-9]+", text.lower()))
 
 
+def text_of(name: str) -> str:
+    """A bundled text."""
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
 def lines(name: str) -> tuple[str, ...]:
     """A bundled list, one text a line."""
-    text = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
-    return tuple(line for line in text.splitlines() if line.strip())
+    return tuple(line for line in text_of(name).splitlines() if line.strip())
 
 
 def read(path: Path) -> list[Any]:
