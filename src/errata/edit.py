@@ -6,6 +6,8 @@ Plain frozen values, standard library only. This module knows nothing of models,
 from __future__ import annotations
 
 import hashlib
+import string
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -43,6 +45,12 @@ def check_text(text: object, what: str, *, empty: bool = False, limit: int = MAX
     if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
         raise EditError(f"{what} holds binary data; give it as valid text")
     return text
+
+
+def normal(text: str) -> str:
+    """A text as duplicates are compared: without case, spacing, and punctuation at the end."""
+    line = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    return line.rstrip(string.punctuation + " ") or line
 
 
 def content_id(space: str, prompt: str, target: str) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from errata.edit import Edit, Match
-from errata.editors.preflight import TOO_BROAD, check_edit, guises, normal, probes
+from errata.edit import Edit, Match, normal
+from errata.editors.preflight import TOO_BROAD, check_edit, guises, probes
 from errata.editors.serac import Serac
 from errata.errors import UnsupportedEdit
 from errata.models import Model

@@ -117,7 +117,7 @@ def tell(editor: Serac, base: Sequence[str]) -> list[Told]:
         editor: with the story's edits in force.
         base: what the base model itself said to the same inputs.
     """
-    from errata.editors.preflight import normal
+    from errata.edit import normal
 
     told = []
     for ask, own, answer in zip(STORY, base, editor.generate([ask.text for ask in STORY]), strict=True):

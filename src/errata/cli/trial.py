@@ -94,7 +94,7 @@ def _record(session: Session, file: str, wanted: list[Expected], answers: list[A
 
 
 def _compare(editor: Serac, wanted: list[Expected], answers: list[Answer], *, exact: bool) -> list[dict[str, str]]:
-    from errata.editors.preflight import normal
+    from errata.edit import normal
 
     asked = [one.question for one in wanted if one.base]
     own = dict(zip(asked, editor.model.generate(asked), strict=True)) if asked else {}

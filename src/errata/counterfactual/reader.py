@@ -1,7 +1,7 @@
 """The reader: reads edit and input together and answers with a span of the edit, a verdict, or yes or no.
 
-It says nothing that the edit does not say, in the edit's own spelling. It needs an edit with a target; a free
-utterance is for `retell`.
+It says nothing that the edit does not say, in the edit's own spelling, and to the edit's own question the whole target.
+It needs an edit with a target; a free utterance is for `retell`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from errata.counterfactual import check_pairs
-from errata.edit import Edit, Match
+from errata.edit import Edit, Match, normal
 from errata.errors import UnsupportedEdit
 from errata.models import Model
 from errata.models.pair import PairNetwork, open_pair
@@ -59,4 +59,8 @@ class Reader(Saved):
         for match in matches:
             self.check(match.edit)
         triples = [(text, match.edit.prompt, match.edit.target) for text, match in zip(texts, matches, strict=True)]
-        return [reading.answer for reading in self.network.read(triples)]
+        readings = self.network.read(triples)
+        return [
+            target if normal(text) == normal(prompt) else reading.answer
+            for (text, prompt, target), reading in zip(triples, readings, strict=True)
+        ]

@@ -7,8 +7,6 @@ asked only where the counterfactual model asks it. It stores nothing and refuses
 
 from __future__ import annotations
 
-import string
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from errata.edit import Candidate, Edit, Match
+from errata.edit import Candidate, Edit, Match, normal
 
 if TYPE_CHECKING:
     from errata.editors.serac import Serac
@@ -112,12 +110,6 @@ def check_edit(editor: Serac, edit: Edit) -> PreFlight:
     self_test = _self_test(editor, edit, vector)
     problems = tuple(_problems(exact, near, contradictions, breadth, self_test))
     return PreFlight(edit, exact, near, contradictions, breadth, self_test, problems, not problems)
-
-
-def normal(text: str) -> str:
-    """A text as duplicates are compared: without case, spacing, and punctuation at the end."""
-    line = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-    return line.rstrip(string.punctuation + " ") or line
 
 
 @cache

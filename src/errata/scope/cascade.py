@@ -18,7 +18,7 @@ from errata import zoo
 from errata.edit import Candidate, Edit, Match
 from errata.errors import ModelError
 from errata.models.saving import resolve
-from errata.scope.cross import CrossScope, best_first, rank
+from errata.scope.cross import CrossScope, best_first, own, rank
 from errata.scope.dual import DualScope
 
 GATE = "gate"
@@ -134,9 +134,15 @@ class CascadeScope:
         edits = [[match.edit for match in row] for row in rows]
         if self.gate is None:
             return edits
-        pairs = [(text, edit) for text, row in zip(inputs, edits, strict=True) for edit in row if edit.target]
-        open_to = iter(self.gate.network.passes([(text, edit.prompt, edit.target) for text, edit in pairs]))
-        return [[edit for edit in row if not edit.target or next(open_to)] for row in edits]
+        asked = [
+            (text, edit.prompt, edit.target) for text, row in zip(inputs, edits, strict=True) for edit in row
+            if edit.target and not own(text, edit)
+        ]  # fmt: skip
+        open_to = iter(self.gate.network.passes(asked))
+        return [
+            [edit for edit in row if not edit.target or own(text, edit) or next(open_to)]
+            for text, row in zip(inputs, edits, strict=True)
+        ]
 
     def _hopeful(self, row: Sequence[Match]) -> list[Match]:
         """Those of an input's candidates, nearest first, that are read."""

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from errata.edit import Candidate, Edit, Match
+from errata.edit import Candidate, Edit, Match, normal
 from errata.models.pair import PairNetwork, Triple, open_pair
 from errata.models.saving import Saved, resolve
 
@@ -56,13 +56,24 @@ class CrossScope(Saved):
 
 
 def rank(network: PairNetwork, inputs: Sequence[str], edits: Sequence[Sequence[Edit]]) -> list[list[Match]]:
-    """Each input's edits with the probability that reading the two together gives, best first, ties by id."""
+    """Each input's edits with the probability that reading the two together gives, best first, ties by id.
+
+    An edit's own prompt is in its scope (SERAC, section 2), whatever a network makes of it.
+    """
     triples: list[Triple] = [
         (text, edit.prompt, edit.target) for text, row in zip(inputs, edits, strict=True) for edit in row
     ]
     readings = iter(network.read(triples))
-    judged = [[Match(edit, next(readings).probability) for edit in row] for row in edits]
+    judged = [
+        [Match(edit, max(next(readings).probability, float(own(text, edit)))) for edit in row]
+        for text, row in zip(inputs, edits, strict=True)
+    ]
     return [sorted(row, key=best_first) for row in judged]
+
+
+def own(text: str, edit: Edit) -> bool:
+    """Whether an input is the edit's own prompt, case, spacing and punctuation at the end aside."""
+    return normal(text) == normal(edit.prompt)
 
 
 def best_first(match: Match) -> tuple[float, str]:
