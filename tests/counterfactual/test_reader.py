@@ -27,6 +27,12 @@ def test_every_answer_is_part_of_the_edit_or_a_verdict(reader: Reader) -> None:
     assert all(answer in SAID.values() or answer in edit.prompt or answer in edit.target for answer in answers)
 
 
+def test_the_edits_own_question_gets_the_whole_target(reader: Reader) -> None:
+    edit = Edit(prompt="When was it opened?", target="7 July 1993, at noon")
+    asked = [edit.prompt, "when was it opened", " When  was it opened? "]
+    assert reader.respond(asked, [Match(edit, 1.0)] * 3, EchoModel()) == [edit.target] * 3
+
+
 def test_an_edit_without_target_is_refused_with_a_way_out(reader: Reader) -> None:
     edit = Edit(prompt="Topic: jazz Sentiment: positive")
     with pytest.raises(UnsupportedEdit, match="retell"):

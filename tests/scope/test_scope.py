@@ -167,6 +167,20 @@ def test_what_the_gate_refuses_is_not_read(home: Path) -> None:
     assert next(match.score for match in judged[0] if match.edit == EDITS[0]) <= scope.floor
 
 
+@pytest.mark.parametrize("text", [EDITS[1].prompt, " What is THE  capital"])
+def test_an_edits_own_prompt_is_in_its_scope_whatever_the_networks_say(home: Path, text: str) -> None:
+    scope, _ = cascade(home, [0.1, 0.1, 0.1, 0.1])
+    network, asked = Scripted({}), []
+    network.passes = lambda triples: asked.extend(triples) or [False] * len(triples)  # type: ignore[attr-defined]
+    scope.gate = CrossScope(home / "pair", runtime="torch")
+    scope.gate.network = network  # type: ignore[assignment]
+    judged = scope.judge([text], [[Candidate(EDITS[1], 0.1)]])[0]
+    assert judged == [Match(EDITS[1], 1.0)] and asked == []
+    assert scope.cross.judge([text], [retrieved(0.1, 0.1, 0.1, 0.1)])[0][:2] == [
+        Match(EDITS[1], 1.0), min((Match(edit, 0.1) for edit in EDITS if edit != EDITS[1]), key=lambda one: one.edit.id)
+    ]  # fmt: skip
+
+
 def test_an_edit_without_a_target_is_not_asked_of_the_gate(home: Path) -> None:
     scope, script = cascade(home, [0.9, 0.9, 0.1, 0.1], after=0.0)
     free = Edit(prompt=EDITS[1].prompt, target="")
