@@ -28,6 +28,15 @@ def test_every_recipe_of_the_tables_is_read_by_the_command_that_it_tells(path: P
     assert read_recipe(path, default) != default
 
 
+@pytest.mark.parametrize("path", sorted((CONFIGS / "stages").glob("*.toml")), ids=lambda path: path.stem)
+def test_every_later_stage_begins_with_a_trained_part(path: Path) -> None:
+    part = path.stem.partition("-")[0]
+    found = read_recipe(path, default_settings(part))
+    assert found.start and found != default_settings(part)
+    words = path.read_text().splitlines()[0].partition("errata train ")[2].split()
+    assert words == [part, "--config", f"configs/stages/{path.name}"]
+
+
 def test_every_part_has_a_recipe() -> None:
     assert {path.stem for path in CONFIGS.glob("*.toml")} == set(PARTS)
 
