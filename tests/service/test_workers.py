@@ -113,3 +113,10 @@ def test_requests_are_counted_together_and_by_minutes(tmp_path: Path, monkeypatc
     assert alone.more("a") == 1
     now = 660.0
     assert [other.more("a"), one.more("a")] == [1, 2]
+
+
+def test_nobody_is_refused_for_what_cannot_be_counted(caplog: pytest.LogCaptureFixture) -> None:
+    counts = Counts()
+    assert counts.more("a") == 1
+    counts._db.execute("DROP TABLE counts")
+    assert counts.more("a") == 0 and "cannot be counted" in caplog.text

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import threading
 import time
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 SHARED = "ERRATA_SHARED"
 """Environment variable that names the folder which the processes of one service share while it runs."""
@@ -31,8 +34,15 @@ class Counts:
         self._db.execute("CREATE TABLE IF NOT EXISTS counts (who TEXT PRIMARY KEY, minute INT, count INT)")
 
     def more(self, who: str) -> int:
-        """Count one, and how many it is within the minute."""
+        """Count one, and how many it is within the minute; 0 where it cannot be counted, for nobody is refused for that."""
         minute = int(time.monotonic() // 60)
+        try:
+            return self._more(who, minute)
+        except sqlite3.Error as error:
+            log.warning("requests cannot be counted: %s", error)
+            return 0
+
+    def _more(self, who: str, minute: int) -> int:
         with self._lock:
             if minute != self._minute:
                 self._minute = minute

@@ -54,7 +54,7 @@ class Metrics:
         self._registry = own
         if shared := os.environ.get(SHARED):
             for pid in {path.stem.rpartition("_")[2] for path in Path(shared).glob("gauge_live*.db")}:
-                if not Path(f"/proc/{pid}").exists():
+                if not _lives(int(pid)):
                     mark_process_dead(pid)  # type: ignore[no-untyped-call]
             self._registry = CollectorRegistry()
             MultiProcessCollector(self._registry)  # type: ignore[no-untyped-call]
@@ -81,6 +81,16 @@ class Metrics:
         """All of it in Prometheus' text format."""
         self.state()
         return generate_latest(self._registry)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def _gauge(name: str, told: str, registry: CollectorRegistry, *labels: str) -> Gauge:
