@@ -103,6 +103,11 @@ class Edit:
         return f"{self.prompt} {self.target}".strip()
 
 
+def own(text: str, edit: Edit) -> bool:
+    """Whether an input is the edit's own prompt, case, spacing and punctuation at the end aside."""
+    return normal(text) == normal(edit.prompt)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """Under what terms a change is made: who says so, why, and when it holds.

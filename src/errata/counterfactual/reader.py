@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from errata.counterfactual import check_pairs
-from errata.edit import Edit, Match, normal
+from errata.edit import Edit, Match, own
 from errata.errors import UnsupportedEdit
 from errata.models import Model
 from errata.models.pair import PairNetwork, open_pair
@@ -61,6 +61,6 @@ class Reader(Saved):
         triples = [(text, match.edit.prompt, match.edit.target) for text, match in zip(texts, matches, strict=True)]
         readings = self.network.read(triples)
         return [
-            target if normal(text) == normal(prompt) else reading.answer
-            for (text, prompt, target), reading in zip(triples, readings, strict=True)
+            match.edit.target if own(text, match.edit) else reading.answer
+            for text, match, reading in zip(texts, matches, readings, strict=True)
         ]

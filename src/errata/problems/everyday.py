@@ -1,8 +1,8 @@
 """Everyday edits: corrections as staff would write them, asked as users would ask, with neighbouring matters outside.
 
 The other problems are drawn from Wikidata and Wikipedia. These are about a firm's rules, its software, its shop and
-people's homes; we wrote them to measure with, and nothing is trained on them. Each edit's neighbours differ from it in a word or two: another role,
-another year, another product, how or why in the place of what.
+people's homes; we wrote them to measure with, and nothing is trained on them. Each edit's neighbours differ from it in
+a word or two: another role, another year, another product, how or why in the place of what.
 """
 
 from __future__ import annotations

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errata import zoo
-from errata.edit import Candidate, Edit, Match
+from errata.edit import Candidate, Edit, Match, own
 from errata.errors import ModelError
 from errata.models.saving import resolve
-from errata.scope.cross import CrossScope, best_first, own, rank
+from errata.scope.cross import CrossScope, best_first, rank
 from errata.scope.dual import DualScope
 
 GATE = "gate"

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from errata.edit import Candidate, Edit, Match, normal
+from errata.edit import Candidate, Edit, Match, own
 from errata.models.pair import PairNetwork, Triple, open_pair
 from errata.models.saving import Saved, resolve
 
@@ -69,11 +69,6 @@ def rank(network: PairNetwork, inputs: Sequence[str], edits: Sequence[Sequence[E
         for text, row in zip(inputs, edits, strict=True)
     ]
     return [sorted(row, key=best_first) for row in judged]
-
-
-def own(text: str, edit: Edit) -> bool:
-    """Whether an input is the edit's own prompt, case, spacing and punctuation at the end aside."""
-    return normal(text) == normal(edit.prompt)
 
 
 def best_first(match: Match) -> tuple[float, str]:

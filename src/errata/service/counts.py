@@ -34,7 +34,7 @@ class Counts:
         self._db.execute("CREATE TABLE IF NOT EXISTS counts (who TEXT PRIMARY KEY, minute INT, count INT)")
 
     def more(self, who: str) -> int:
-        """Count one, and how many it is within the minute; 0 where it cannot be counted, for nobody is refused for that."""
+        """Count one, and how many it is within the minute; 0 where it cannot be counted, which refuses nobody."""
         minute = int(time.monotonic() // 60)
         try:
             return self._more(who, minute)
