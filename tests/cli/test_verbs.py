@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
@@ -259,6 +261,11 @@ def test_spaces_are_kept_apart(edited: Cli) -> None:
     assert edited("ask", UK, "--space", "other").stdout == UK + "\n"
     for verb in ("get", "retract", "disable"):
         assert "is in the space 'default'" in edited(verb, "uk-pm", "--space", "other", code=2).stderr
+
+
+def test_the_package_is_the_command_line_too() -> None:
+    said = subprocess.run([sys.executable, "-m", "errata", "--version"], capture_output=True, text=True, check=True)
+    assert said.stdout.startswith("errata ") and said.stderr == ""
 
 
 def test_version_and_doctor(edited: Cli) -> None:

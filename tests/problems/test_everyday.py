@@ -44,9 +44,20 @@ def test_the_test_holds_edits_with_both_sides() -> None:
         inside = {one.kind: one.answer for one in case.in_scope}
         assert inside[kinds.REPHRASE] == inside[kinds.SAME] == case.edit.target
         assert inside.get(kinds.ENTAILED, "Yes") in ("Yes", "No")
-        assert {one.kind for one in case.out_of_scope} == {kinds.LOOK_ALIKE}
+        assert {one.kind for one in case.out_of_scope} - {kinds.ABOUT} == {kinds.LOOK_ALIKE, kinds.QUOTING}
+        quoting = [one.text for one in case.out_of_scope if one.kind == kinds.QUOTING]
+        assert len(quoting) == 2 and all(case.edit.prompt in text for text in quoting)
         assert {one.text for one in case.in_scope}.isdisjoint(one.text for one in case.out_of_scope)
     assert load_everyday().data_hash == problem.data_hash != ""
+
+
+def test_requests_quote_a_question_or_name_a_subject_or_neither() -> None:
+    problem = load_everyday()
+    about = [one.text for case in problem.cases for one in case.out_of_scope if one.kind == kinds.ABOUT]
+    texts = [one.text for case in problem.cases for one in case.out_of_scope]
+    assert len(about) > 80 and len(problem.shared) > 80
+    assert {one.kind for one in problem.shared} == {kinds.REQUEST}
+    assert not [text for text in [*texts, *(one.text for one in problem.shared)] if "{" in text or text.startswith("#")]
 
 
 def test_there_is_no_other_split() -> None:

@@ -170,6 +170,27 @@ def test_a_follow_up_is_read_with_its_conversation() -> None:
     assert unread.content == ODD
 
 
+def test_the_question_of_a_prompt_that_a_program_wrote_is_what_counts() -> None:
+    base = Base()
+
+    def prompt(question: str) -> str:
+        return f"Context:\n{'It lies on a river. ' * 300}\n\nQuestion: {question}\nAnswer:"
+
+    with serving(base, retell=True) as (client, made):
+        client.post("/v1/edits", json=KAZAKHSTAN, headers=key(made))
+        miss = client.post("/v1/chat/completions", json=ask(prompt(OUT)))
+        hit = client.post("/v1/chat/completions", json=ask(prompt(IN)))
+        relayed, told = (json.loads(one[3])["messages"][-1]["content"] for one in base.seen)
+    assert miss.content == ODD and relayed == prompt(OUT)
+    assert hit.headers["x-errata-question"] == IN
+    before, after = prompt(IN).split(IN)
+    assert told.startswith(before) and told.endswith(after) and "Almaty" in told
+    with serving() as (client, made):  # a local model reads the whole prompt where no edit covers its question
+        client.post("/v1/edits", json=KAZAKHSTAN, headers=key(made))
+        both = client.post("/v1/completions", json={"model": "m", "prompt": [prompt(OUT), prompt(IN)]}).json()
+    assert [choice["text"] for choice in both["choices"]] == [prompt(OUT), "Almaty"]
+
+
 def test_bypass_needs_a_right() -> None:
     base = Base()
     with serving(base) as (client, made):

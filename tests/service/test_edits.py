@@ -171,6 +171,9 @@ def test_look_before_and_why_after() -> None:
         assert not check["ok"] and check["contradictions"][0]["target"] == "Lyon"
         why = client.post("/v1/edits/why", json={"input": PARIS["prompt"]}, headers=boss).json()
         assert (why["answer"], why["base_answer"], why["edited"]) == ("Lyon", PARIS["prompt"], True)
+        prompt = f"Context: it lies on a river.\nQuestion: {PARIS['prompt']}\nAnswer:"
+        why = client.post("/v1/edits/why", json={"input": prompt}, headers=boss).json()
+        assert (why["input"], why["answer"], why["base_answer"]) == (PARIS["prompt"], "Lyon", prompt)
         near = client.post("/v1/edits/search", json={"input": "capital of France"}, headers=boss).json()
         assert near["data"][0]["target"] == "Lyon" and near["threshold"] == 0.5
 

@@ -101,7 +101,11 @@ def test_our_own_edits_name_no_subject_of_zsres_test_files_and_are_not_asked(
 ) -> None:
     texts = {normalise(text) for text in written(sources)}
     assert sorted(text for text in texts if not subjects.isdisjoint(runs(text.split()))) == []
-    for case in load_everyday().cases:
+    problem = load_everyday()
+    tasks = {normalise(text) for text in (*sources.tasks, *sources.ordinary)}
+    assert tasks.isdisjoint(normalise(one.text) for one in problem.shared)
+    for case in problem.cases:
+        assert tasks.isdisjoint(normalise(one.text) for one in case.out_of_scope)
         assert texts.isdisjoint(normalise(one.text) for one in (*case.in_scope, *case.out_of_scope))
 
 

@@ -9,8 +9,10 @@ import pytest
 
 from errata.training.phrasebook import (
     Phrase,
+    further,
     load_phrasebook,
     mine_templates,
+    named,
     relation_of,
     rivals,
     siblings,
@@ -226,3 +228,14 @@ def test_mining_nothing() -> None:
 def test_mining_wants_a_positive_least() -> None:
     with pytest.raises(ValueError, match="least"):
         mine_templates([], least=0)
+
+
+def test_answers_are_spoken_of_with_one_slot_and_more_is_asked_of_them() -> None:
+    assert sum(bool(named(relation)) for relation in BOOK) > 100
+    for relation in BOOK:
+        for wording in named(relation):
+            assert _placeholders(wording) == ["{}"], wording
+    assert "the country where {} was born" in named("country_of_birth") and named("made_up") == ()
+    assert {"date_of_birth", "spouse"} <= set(further("director"))
+    assert "capital" in further("country_of_birth") and "capital" not in further("director")
+    assert further("date_of_birth") == ()

@@ -55,13 +55,17 @@ SAME_PAGE = "same_page"
 PROPERTY = "property"
 OTHER_PASSAGE = "other_passage"
 LOOK_ALIKE = "look_alike"
+QUOTING = "quoting"
+ABOUT = "about"
+REQUEST = "request"
 """Kinds of inputs out of scope: ordinary questions; questions of a test file, and of the train file, about subjects
 that no edit has; embedding neighbours; the relation of an edit asked of another subject; another relation asked of an
 edit's subject, as a question and as the published cloze prompt; claims near an edit's evidence that it does not decide,
 and claims of pages that no edit has; opinions asked of topics that no edit has, and facts asked of an edit's topic;
 CounterFact's prompts of the edit's relation about subjects whose answer the edit's was; claims of an edit's own page
 about something else; facts about the wider kinds that rules put their subjects in; beginnings of passages that have no
-edit; questions after a neighbouring matter, as users ask them."""
+edit; questions after a neighbouring matter, as users ask them; requests to do something with an edit's own question
+(translate it, count its words), something about its subject that asks for no fact, and something else altogether."""
 
 
 @dataclass(frozen=True, slots=True)

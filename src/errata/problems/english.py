@@ -217,3 +217,14 @@ def a(noun: str) -> str:
 def capital(text: str) -> str:
     """A text with a capital first letter, unless it is spelled like "eBay"."""
     return text if text[1:2].isupper() else text[:1].upper() + text[1:]
+
+
+def proper(text: str) -> str:
+    """The longest run of capitalised words after the first word, as it is spelt; "" where there is none.
+
+    Example:
+        >>> proper("Who founded the Royal Society in London?")
+        'Royal Society'
+    """
+    runs = re.findall(r"(?<=\s)[A-Z][\w'.&-]*(?:\s[A-Z][\w'.&-]*)*", text)
+    return max((run.removesuffix("'s").rstrip(".'") for run in runs), key=len, default="")

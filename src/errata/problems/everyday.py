@@ -2,12 +2,14 @@
 
 The other problems are drawn from Wikidata and Wikipedia. These are about a firm's rules, its software, its shop and
 people's homes; we wrote them to measure with, and nothing is trained on them. Each edit's neighbours differ from it in
-a word or two: another role, another year, another product, how or why in the place of what.
+a word or two: another role, another year, another product, how or why in the place of what. Beside them stand requests
+that no correction answers, though they quote an edit's question ("Translate this: ...") or name its subject.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -16,8 +18,13 @@ from errata.errors import ConfigError
 from errata.problems import cases as kinds
 from errata.problems.blocks import Block, blocks_of
 from errata.problems.cases import EditCase, Labelled, Problem, Unlabelled, distinct
+from errata.problems.english import proper
 
 TEXT = "everyday.txt"
+REQUESTS = "requests.txt"
+QUOTED = 2
+"""Requests that quote an edit's question, of each edit."""
+QUESTION, SUBJECT = "{question}", "{subject}"
 
 
 def load_everyday(data: str | Path | None = None, *, split: str = "test") -> Problem:
@@ -32,17 +39,19 @@ def load_everyday(data: str | Path | None = None, *, split: str = "test") -> Pro
     """
     if split != "test":
         raise ConfigError(f"everyday has no split {split!r}", key=split, accepted=("test",))
-    raw = resources.files(__package__).joinpath(TEXT).read_bytes()
+    raw, requests = (resources.files(__package__).joinpath(name).read_bytes() for name in (TEXT, REQUESTS))
+    asked = [line for line in requests.decode().splitlines() if line and not line.startswith("#")]
     return Problem(
         name="everyday",
         split=split,
-        cases=tuple(_case(at, block) for at, block in enumerate(blocks_of(raw.decode()))),
+        cases=tuple(_case(at, block, asked) for at, block in enumerate(blocks_of(raw.decode()))),
+        shared=tuple(Unlabelled(text, kinds.REQUEST) for text in asked if QUESTION not in text and SUBJECT not in text),
         success=frozenset({kinds.REPHRASE, kinds.ENTAILED}),
-        data_hash=hashlib.sha256(raw).hexdigest(),
+        data_hash=hashlib.sha256(raw + requests).hexdigest(),
     )
 
 
-def _case(at: int, block: Block) -> EditCase:
+def _case(at: int, block: Block, asked: Sequence[str]) -> EditCase:
     inside = [
         *(Labelled(text, block.target, kinds.REPHRASE) for text in block.told),
         *(Labelled(text, "Yes", kinds.ENTAILED) for text in block.yes),
@@ -50,4 +59,16 @@ def _case(at: int, block: Block) -> EditCase:
         Labelled(block.prompt, block.target, kinds.SAME),
     ]
     edit = Edit(prompt=block.prompt, target=block.target, id=f"everyday-{at:03d}")
-    return EditCase(edit, distinct(inside), tuple(Unlabelled(text, kinds.LOOK_ALIKE) for text in block.outside))
+    outside = [
+        *(Unlabelled(text, kinds.LOOK_ALIKE) for text in block.outside),
+        *(Unlabelled(text, kinds.QUOTING) for text in _filled(asked, QUESTION, block.prompt, at, QUOTED)),
+        *(Unlabelled(text, kinds.ABOUT) for text in _filled(asked, SUBJECT, proper(block.prompt), at, 1)),
+    ]
+    return EditCase(edit, distinct(inside), tuple(outside))
+
+
+def _filled(asked: Sequence[str], slot: str, text: str, at: int, count: int) -> list[str]:
+    """The requests with a slot that are the turn of an edit, the slot filled; none where there is no text for it."""
+    fitting = [line for line in asked if slot in line]
+    turn = [fitting[(count * at + step) % len(fitting)] for step in range(count)]
+    return [line.replace(slot, text) for line in turn] if text else []

@@ -168,7 +168,7 @@ def told(decisions: Sequence[Decision], asked: Asked) -> dict[str, str]:
         headers["x-errata-reason"] = _safe(
             asked.declined or (decisions[0].reason if decisions else "nothing was asked")
         )
-    if asked.how == "resolved":
+    if asked.how != "alone" and len(asked.inputs) == 1:
         headers["x-errata-question"] = _safe(asked.inputs[0])
     return headers
 

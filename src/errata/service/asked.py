@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from errata.edit import MAX_TEXT
 from errata.models import Turn
 from errata.service.conversation import question
+from errata.service.marked import Marked, marked
 from errata.service.shapes import Api
 
 
@@ -25,7 +26,8 @@ class Asked:
         body: as it was sent.
         inputs: what is compared with the edits, one a prompt; empty when the request is relayed without a look.
         declined: why it is.
-        how: how the question was read, see `conversation`.
+        how: how the question was read, see `conversation`; "marked" was found in a prompt, see `marked`.
+        around: what stands before and after each input in the prompt that holds it; empty where nothing does.
     """
 
     api: Api
@@ -33,6 +35,7 @@ class Asked:
     inputs: tuple[str, ...] = ()
     declined: str = ""
     how: str = "alone"
+    around: tuple[tuple[str, str], ...] = ()
 
     @property
     def model(self) -> str:
@@ -69,15 +72,21 @@ class Asked:
             return "likelihoods are asked for"
         return ""
 
+    def framed(self, texts: Sequence[str]) -> list[str]:
+        """Texts in the place of `inputs`, with what stands around these."""
+        if not self.around:
+            return list(texts)
+        return [before + text + after for text, (before, after) in zip(texts, self.around, strict=True)]
+
     def retold(self, told: Sequence[str]) -> bytes:
         """The body with other inputs: what the upstream is sent where it shall answer under an edit.
 
         Args:
             told: one for each of `inputs`.
         """
-        body = dict(self.body)
+        body, told = dict(self.body), self.framed(told)
         if self.api == "completions":
-            body["prompt"] = told[0] if isinstance(body["prompt"], str) else list(told)
+            body["prompt"] = told[0] if isinstance(body["prompt"], str) else told
         elif self.api == "responses" and isinstance(body["input"], str):
             body["input"] = told[0]
         else:
@@ -107,9 +116,14 @@ def read_completions(body: Mapping[str, Any], *, conversation: bool = True) -> A
     if isinstance(prompt, str):
         return _one("completions", body, prompt)
     if isinstance(prompt, list) and prompt and all(isinstance(text, str) and text.strip() for text in prompt):
-        if all(len(text) <= MAX_TEXT for text in prompt):
-            return Asked("completions", body, tuple(prompt))
-        return Asked("completions", body, declined=_LONG)
+        found = [marked(text) for text in prompt]
+        if any(len(one.text) > MAX_TEXT for one in found):
+            return Asked("completions", body, declined=_LONG)
+        around = tuple((one.before, one.after) for one in found)
+        return Asked(
+            "completions", body, tuple(one.text for one in found),
+            how="marked" if any(map(any, around)) else "alone", around=around,
+        )  # fmt: skip
     return Asked("completions", body, declined="the prompt is no text")
 
 
@@ -118,14 +132,20 @@ READ = {"chat": read_chat, "completions": read_completions, "responses": read_re
 _LONG = f"longer than the {MAX_TEXT:,} characters that are compared"
 
 
-def _one(api: Api, body: Mapping[str, Any], text: str, how: str = "alone") -> Asked:
+def _one(api: Api, body: Mapping[str, Any], prompt: str) -> Asked:
+    found = marked(prompt)
+    return _asked(api, body, found, "marked" if found.before or found.after else "alone")
+
+
+def _asked(api: Api, body: Mapping[str, Any], found: Marked, how: str) -> Asked:
+    text = found.text
     if not text.strip():
         return Asked(api, body, declined="nothing is asked")
     if len(text) > MAX_TEXT:
         return Asked(api, body, declined=_LONG)
     if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
         return Asked(api, body, declined="the text is no valid text")
-    return Asked(api, body, (text,), how=how)
+    return Asked(api, body, (text,), how=how, around=((found.before, found.after),) if how != "alone" else ())
 
 
 def _talk(api: Api, body: Mapping[str, Any], messages: object, conversation: bool) -> Asked:
@@ -141,15 +161,17 @@ def _talk(api: Api, body: Mapping[str, Any], messages: object, conversation: boo
         text = text_of(message.get("content"))
         if text is None and message is last:
             return Asked(api, body, declined="the last turn holds more than text")
-        turns.append(Turn("user" if message["role"] == "user" else "assistant", text or ""))
+        found = marked(text or "") if message["role"] == "user" else Marked("", text or "", "")
+        turns.append(Turn("user" if message["role"] == "user" else "assistant", found.text))
     if len(turns[-1].content) > MAX_TEXT:
         return Asked(api, body, declined=_LONG)
     if not conversation and len(turns) > 1:
         return Asked(api, body, declined="conversations are not read")
-    found = question(turns)
-    if found.how == "declined":
+    read = question(turns)
+    if read.how == "declined":
         return Asked(api, body, declined="what the last turn asks is not clear by itself")
-    return _one(api, body, found.text, found.how)
+    how = "marked" if read.how == "alone" and (found.before or found.after) else read.how
+    return _asked(api, body, replace(found, text=read.text), how)
 
 
 def text_of(content: object) -> str | None:

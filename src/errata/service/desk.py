@@ -27,6 +27,7 @@ from errata.service.access import Access
 from errata.service.approvals import Approvals, Waiting
 from errata.service.keys import Caller
 from errata.service.ledger import Ledger, line
+from errata.service.marked import marked
 from errata.service.once import once
 from errata.service.owed import Owed
 from errata.service.sent import NewEdit
@@ -285,11 +286,13 @@ class Desk:
         return approved, done
 
     def compared(self, text: str, space: str) -> Compared:
-        """An input answered by the base and under the edits, and why."""
-        explanation = self.editor.explain(text, space=space)
+        """An input answered by the base and under the edits, and why; of a prompt, its marked question is looked at."""
+        question = marked(text).text
+        explanation = self.editor.explain(question, space=space)
         try:
             base = self.editor.model.generate([text])[0]
-            return Compared(explanation, base, self.editor.generate([text], space=space)[0].text)
+            hit = explanation.decision.match is not None
+            return Compared(explanation, base, self.editor.generate([question], space=space)[0].text if hit else base)
         except ModelError as error:
             return Compared(explanation, None, None, str(error))
 

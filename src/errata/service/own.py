@@ -40,15 +40,21 @@ def said(editor: Serac, asked: Asked, matches: Sequence[Match | None], *, local:
         if match is None or isinstance(how, Retell):
             talk = turns(asked)
             if match is not None and isinstance(how, Retell):
-                talk[-1] = Turn("user", how.prompt(asked.inputs[0], match.edit))
+                talk[-1] = Turn("user", *asked.framed([how.prompt(asked.inputs[0], match.edit)]))
                 options |= {} if how.system is None else {"system": how.system}
             return base.reply([talk], **options)
-    return _each(editor, asked.inputs or (last(asked),), matches or [None], options)
+    inputs = asked.inputs or (last(asked),)
+    return _each(editor, inputs, asked.framed(inputs), matches or [None], options)
 
 
 def _each(
-    editor: Serac, inputs: Sequence[str], matches: Sequence[Match | None], options: Mapping[str, Any]
+    editor: Serac,
+    inputs: Sequence[str],
+    prompts: Sequence[str],
+    matches: Sequence[Match | None],
+    options: Mapping[str, Any],
 ) -> list[str]:
+    """What is asked goes to the counterfactual model where an edit covers it, else the whole prompt to the base."""
     found: dict[int, str] = {}
     hits = [(at, match) for at, match in enumerate(matches) if match]
     if hits:
@@ -58,7 +64,7 @@ def _each(
         found |= {at: text for (at, _), text in zip(hits, answers, strict=True)}
     rest = [at for at in range(len(inputs)) if at not in found]
     if rest:
-        found |= dict(zip(rest, editor.model.generate([inputs[at] for at in rest], **options), strict=True))
+        found |= dict(zip(rest, editor.model.generate([prompts[at] for at in rest], **options), strict=True))
     return [found[at] for at in range(len(inputs))]
 
 

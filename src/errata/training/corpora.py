@@ -47,6 +47,7 @@ class Corpora:
         self.book = load_phrasebook()
         self.ordinary = lines("ordinary.txt")
         self.attributes = lines("attributes.txt")
+        self.tasks = lines("tasks.txt")
         self.items: list[Item] = []
         self.templates: dict[str, list[str]] = defaultdict(list)
         self.pool: dict[str, list[str]] = defaultdict(list)

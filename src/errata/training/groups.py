@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from errata.problems.blocks import blocks_of
-from errata.problems.english import is_day, year_of
+from errata.problems.english import is_day, proper, year_of
 from errata.problems.entailed import INVERSE, Entailed, entailed
 from errata.problems.facts import fill, load_relations
 from errata.training.corpora import Item
@@ -24,6 +24,8 @@ from errata.training.texts import TRUE_FALSE, fill_in, names, normal, opinion, s
 AnswerKind = Literal["span", "true", "false", "yes", "no", "none"]
 NEAR = 12
 """Tries to find a question about something similar."""
+TASKED = 0.35
+"""Share of the groups that hold a task against the edit, where all kinds of edits are trained on together."""
 DATED = 0.12
 """Share of the entailed groups whose answer is a day, so that its year is asked for too."""
 
@@ -49,6 +51,7 @@ class Group:
     key: str
 
 
+Draw = Callable[[random.Random], Group]
 SHARES: Mapping[str, Mapping[str, float]] = {
     "": {
         "relations": 0.32,
@@ -76,12 +79,15 @@ class Sources(Questions):
         data: the public data's folder.
         seed: of the sample that is read of T-REx.
         problem: a key of `SHARES`.
+
+    `beside` holds what is drawn before the corpora are asked: each with the share of the groups it gives.
     """
 
     def __init__(self, data: Path, *, seed: int = 0, problem: str = "") -> None:
         super().__init__(data, seed=seed)
         self.shares = SHARES[problem]
-        self.draws: Mapping[str, Callable[[random.Random], Group]] = {
+        self.beside: list[tuple[float, Draw]] = []
+        self.draws: Mapping[str, Draw] = {
             "relations": self.relation_group,
             "attributes": self.attribute_group,
             "facts": self.fact_group,
@@ -101,13 +107,19 @@ class Sources(Questions):
     def draw(self, source: random.Random) -> Group:
         """One group from a source drawn by its share; drawn again where a made-up question happens to be a test's."""
         while True:
-            if self.alike_share and source.random() < self.alike_share:
-                group = self.alike_group(source)
-            else:
-                group = self.draws[source.choices(list(self.shares), list(self.shares.values()))[0]](source)
+            group = self._drawn(source)
+            if self.shares is SHARES[""] and group.target and source.random() < TASKED:
+                task = self.task(source, group.prompt, proper(group.prompt))
+                group = replace(group, outside=(*group.outside, task))
             texts = (group.prompt, *(one.text for one in group.inside), *group.outside)
             if self.questions.isdisjoint(map(normal, texts)):
                 return group
+
+    def _drawn(self, source: random.Random) -> Group:
+        for share, draw in self.beside:
+            if source.random() < share:
+                return draw(source)
+        return self.draws[source.choices(list(self.shares), list(self.shares.values()))[0]](source)
 
     def batch(self, source: random.Random, count: int) -> list[Group]:
         """Groups that are trained on together."""

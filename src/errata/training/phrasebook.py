@@ -2,16 +2,17 @@
 
 A scope classifier is trained on pairs of questions built from templates: two templates of one relation
 filled with one subject are in scope of each other; another relation of the same subject, or the same
-template with another subject, is out of scope. This module holds the two sources of such templates:
+template with another subject, is out of scope. This module holds the sources of such templates:
 
 * ``phrasebook.toml``, beside this file: for every relation its subject types, its answer type, the relations
   that must never be its negatives, hand-written questions, statements and cloze prompts, and the regular
   expressions that recognise its questions among mined templates.
+* ``named.txt``, beside it: how a relation's answer is spoken of in a question about that answer.
 * `mine_templates`, which finds the subject of each question of a plain list by looking for wordings that
   recur with different subjects, and `relation_of`, which names the relation of such a mined wording.
 
 It never sees an answer, an edit or an evaluation set: the templates are the authors' own wording, and the
-miner is given question strings only. It reads no file but the phrasebook and needs the standard library only.
+miner is given question strings only. It reads no file but these two and needs the standard library only.
 """
 
 from __future__ import annotations
@@ -29,6 +30,14 @@ from typing import Any
 SLOT = "{}"
 """What stands for the subject in a mined template."""
 
+_KINDS: Mapping[str, str] = {
+    **dict.fromkeys(("country", "continent", "water", "body"), "place"),
+    **dict.fromkeys(("team", "school", "party", "label", "network", "league"), "organisation"),
+    **dict.fromkeys(("series", "universe"), "work"),
+    **dict.fromkeys(("language", "religion", "instrument", "field", "genre"), "concept"),
+    **{"war": "event", "airport": "building", "constellation": "celestial"},
+}
+"""What answers of a type are as subjects, where they go by another name."""
 _LONGEST_SUBJECT = 9
 _EDGE_TEMPLATES = 2
 _ARTICLES = frozenset({"the", "a", "an"})
@@ -141,6 +150,37 @@ def rivals(relation: str) -> tuple[str, ...]:
     return tuple(name for name in siblings(relation) if book[name].answer == book[relation].answer)
 
 
+@cache
+def named(relation: str) -> tuple[str, ...]:
+    """How the answer to a relation is spoken of in a question about it: "the country where {} was born".
+
+    Args:
+        relation: A relation of the phrasebook.
+
+    Returns:
+        Wordings with ``{}`` for the subject, of ``named.txt``; none where nothing more is asked of such answers.
+    """
+    return _named().get(relation, ())
+
+
+@cache
+def further(relation: str) -> tuple[str, ...]:
+    """List the relations that can be asked of a relation's answers: where a director was born, who owns a label.
+
+    Args:
+        relation: A relation of the phrasebook.
+
+    Returns:
+        The relations of things of that type, in the file's order; may be empty.
+
+    Raises:
+        KeyError: If the phrasebook has no such relation.
+    """
+    book = load_phrasebook()
+    kind = _KINDS.get(book[relation].answer, book[relation].answer)
+    return tuple(name for name, phrase in book.items() if kind in phrase.types)
+
+
 def spelled(relation: str) -> str:
     """A relation's name as the words of a question: "member_of" is asked as "member"."""
     return relation.replace("_", " ").removesuffix(" of")
@@ -206,6 +246,14 @@ def _phrase(name: str, table: Mapping[str, Any]) -> Phrase:
         cloze=strings("cloze"),
         match=strings("match"),
     )
+
+
+@cache
+def _named() -> Mapping[str, tuple[str, ...]]:
+    """Read ``named.txt``."""
+    text = resources.files(__package__).joinpath("named.txt").read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in text.splitlines() if line and not line.startswith("#")]
+    return MappingProxyType({relation: tuple(wordings) for relation, *wordings in rows})
 
 
 @cache

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from errata.problems.facts import Fact, fill, load_relations
 from errata.training.alike import Embed, nearest_others
 from errata.training.corpora import Corpora, Item
-from errata.training.phrasebook import Phrase, rivals, siblings, spelled
+from errata.training.phrasebook import Phrase, further, named, rivals, siblings, spelled
 from errata.training.texts import TRUE_FALSE, fill_in, near_value, normal, renamed
 
 NEUTRAL = (
@@ -29,12 +29,15 @@ NEUTRAL = (
 """Questions that fit any topic and ask for no opinion."""
 
 
+TASKS = {"{question}": 0.45, "{subject}": 0.2, "{passage}": 0.15, "": 0.2}
+"""How often a task has which slot, or none."""
+
+
 class Questions(Corpora):
     """Draws questions and statements about the corpora's subjects; see Corpora for its arguments."""
 
     alike: Mapping[tuple[str, str], Sequence[Item]] = {}
     alike_facts: Mapping[tuple[str, str], Sequence[Fact]] = {}
-    alike_share = 0.0
 
     def ask(self, relation: str, subject: str, source: random.Random) -> str:
         """A question about a subject's relation, in our words or in zsRE's."""
@@ -46,13 +49,8 @@ class Questions(Corpora):
         """A statement to be called true or false."""
         return source.choice(TRUE_FALSE) + fill_in(source.choice(phrase.state), subject, answer)
 
-    def learn_alike(self, embed: Embed, share: float) -> None:
-        """Find the subjects that a search takes for one another.
-
-        Args:
-            embed: see `nearest_others`.
-            share: of the groups that are about such.
-        """
+    def learn_alike(self, embed: Embed) -> None:
+        """Find the subjects that a search takes for one another (see `nearest_others`)."""
         asked = {
             relation: [(item.subject, fill_in(self.book[relation].ask[0], item.subject), item) for item in items]
             for relation, items in self.by_relation.items()
@@ -62,7 +60,6 @@ class Questions(Corpora):
             for relation, facts in self.same_relation.items()
         }
         self.alike, self.alike_facts = nearest_others(asked, embed), nearest_others(told, embed)
-        self.alike_share = share
 
     def near(self, item: Item, source: random.Random) -> Item:
         """Another subject of the same relation: a name one word or digit away, or one that shares a word, or any."""
@@ -117,11 +114,11 @@ class Questions(Corpora):
     def other_relation(self, item: Item, source: random.Random) -> str:
         """A question after another relation of the subject, often one that is easily taken for the item's own."""
         others, roll = siblings(item.relation), source.random()
-        if roll < 0.1:
+        if roll < 0.22 and named(item.relation):
             return self.two_steps(item, source)
-        if not others or roll < 0.38:
+        if not others or roll < 0.42:
             return self.ask_attribute(self.attribute(item.relation, source), item.subject, source)
-        if roll < 0.68:
+        if roll < 0.71:
             others = rivals(item.relation) or others
         relation = source.choice(others)
         phrase, roll = self.book[relation], source.random()
@@ -145,16 +142,12 @@ class Questions(Corpora):
         return attribute
 
     def two_steps(self, item: Item, source: random.Random) -> str:
-        """A question about the item's answer, not after it: "Who is the mayor of the place of birth of ...?"."""
-        named = [
-            said[4:-3].replace("{subject}", item.subject)
-            for said in self.book[item.relation].cloze
-            if said.startswith("The ") and said.endswith(" is")
-        ] or [f"{spelled(item.relation)} of {item.subject}"]
-        name = f"the {source.choice(named)}"
-        if source.random() < 0.5:
+        """A question about the item's answer, not after it: "Where was the director of ... born?"."""
+        name = fill_in(source.choice(named(item.relation)), item.subject)
+        relations = further(item.relation)
+        if not relations or source.random() < 0.15:
             return self.ask_attribute(self.attribute(item.relation, source), name, source)
-        return self.ask(source.choice(self.relations), name, source)
+        return self.ask(source.choice(relations), name, source)
 
     def ask_attribute(self, attribute: str, subject: str, source: random.Random) -> str:
         """A question after any attribute of any subject, in a handful of shapes."""
@@ -180,6 +173,14 @@ class Questions(Corpora):
         if source.random() < 0.4:
             return source.choice(NEUTRAL).format(topic)
         return self.ask(source.choice(self.relations), topic, source)
+
+    def task(self, source: random.Random, question: str = "", subject: str = "") -> str:
+        """What assistants are asked to do: with a quoted question, about a subject, on a text, or none of it."""
+        slots = {"{question}": question, "{subject}": subject, "{passage}": source.choice(self.claims), "": "-"}
+        known = [slot for slot, filling in slots.items() if filling]
+        slot = source.choices(known, [TASKS[slot] for slot in known])[0]
+        fitting = [text for text in self.tasks if (slot in text if slot else "{" not in text)]
+        return source.choice(fitting).replace(slot or "{", slots[slot])
 
     def stranger(self, source: random.Random, about: str = "") -> str:
         """A question that has nothing to do with any edit: asked of a search engine, about a text, or in a chat.

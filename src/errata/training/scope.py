@@ -15,10 +15,11 @@ from typing import Any
 from errata.errors import ConfigError
 from errata.models.backbone import find_backbone
 from errata.models.network import KINDS, NetworkConfig, load_network, load_weights, new_network, save_network
-from errata.models.pair import span_scores, whole_target
+from errata.models.pair import PairNetwork, span_scores, whole_target
 from errata.models.saving import resolve
 from errata.models.text import PairSpans, Texts, Tokens
 from errata.scope.dual import DualScope
+from errata.training.crowding import Crowd
 from errata.training.dev import DevPair, calibrated, dev_figures
 from errata.training.evidence import EvidenceDev, EvidenceSources, truth_odds
 from errata.training.gating import gate_bound
@@ -47,6 +48,8 @@ class ScopeSettings:
     """Out-of-scope inputs of a group that are used."""
     alike: float = 0.0
     """Share of the groups that are about subjects which the shipped dual network takes for one another."""
+    crowd: float = 0.0
+    """Share of the groups with questions that `start`, or the shipped pair network, takes for an edit wrongly."""
     kept: float = 0.0
     """Share of the inputs in scope that a gate lets pass (pair): its bound is set for that; 0 for what is no gate."""
     all_negatives: bool = True
@@ -396,13 +399,27 @@ def train_scope(settings: ScopeSettings, folder: Path, data: Path) -> Mapping[st
     return figures
 
 
+def _widen(sources: Sources, settings: ScopeSettings) -> None:
+    """Have the sources also draw what the networks, as they are, mistake."""
+    dual = DualScope.from_pretrained() if settings.alike or settings.crowd else None
+    if dual and settings.crowd:
+        reader = PairNetwork(resolve(settings.start or "pair"))
+        crowd = Crowd(
+            sources, dual.encode_inputs, dual.encode_edits,
+            lambda triples: [one.probability for one in reader.read(triples)], seed=settings.loop.seed,
+        )  # fmt: skip
+        sources.beside.append((settings.crowd, crowd.group))
+    if dual and settings.alike:
+        sources.learn_alike(dual.encode_inputs)
+        sources.beside.append((settings.alike, sources.alike_group))
+
+
 def _train_questions(
     module: Any, texts: Texts, settings: ScopeSettings, folder: Path, data: Path
 ) -> tuple[dict[str, float], Mapping[str, float]]:
     """Train on questions; returns the calibration and the dev figures."""
     sources = Sources(data, seed=settings.loop.seed, problem=settings.problem)
-    if settings.alike:
-        sources.learn_alike(DualScope.from_pretrained().encode_inputs, settings.alike)
+    _widen(sources, settings)
     pair = settings.network.shape == "pair"
     make, loss, score = (pair_batch, pair_loss, pair_scores) if pair else (dual_batch, dual_loss, dual_scores)
     dev = DevPair.read(data, sources)

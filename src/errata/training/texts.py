@@ -39,8 +39,8 @@ def text_of(name: str) -> str:
 
 
 def lines(name: str) -> tuple[str, ...]:
-    """A bundled list, one text a line."""
-    return tuple(line for line in text_of(name).splitlines() if line.strip())
+    """A bundled list, one text a line; lines that begin with # are comments."""
+    return tuple(line for line in text_of(name).splitlines() if line.strip() and not line.startswith("#"))
 
 
 def read(path: Path) -> list[Any]:
@@ -97,19 +97,39 @@ BEFORE = (
     "I was wondering, ",
     "One more: ",
     "Q: ",
+    "Question: ",
+    "Answer briefly: ",
+    "Answer in one sentence: ",
+    "Just the answer, please: ",
+    "A customer asks: ",
+    "For my homework: ",
+    "Sorry if this was asked before. ",
+    "I need this for work. ",
+    "Can you help me? ",
+    "Not sure who to ask, so: ",
 )
-AFTER = (" Thanks!", " please", " Just curious.", " Answer briefly.", " I need it for a quiz.")
+AFTER = (
+    " Thanks!",
+    " please",
+    " Just curious.",
+    " Answer briefly.",
+    " I need it for a quiz.",
+    " Keep it short.",
+    " Reply in a few words.",
+    " I forgot.",
+    " No explanation needed.",
+)
 
 
 def spoken(text: str, source: random.Random) -> str:
     """The same input as people send it: roughened, now and then with a slip of the finger or polite words around it."""
     text = roughen(text, source)
     roll = source.random()
-    if roll < 0.03:
-        return source.choice(BEFORE) + text
     if roll < 0.05:
+        return source.choice(BEFORE) + text
+    if roll < 0.08:
         return text + source.choice(AFTER)
-    if roll < 0.09 and len(text) > 12:
+    if roll < 0.12 and len(text) > 12:
         at = source.randrange(1, len(text) - 2)
         return text[:at] + (text[at + 1] + text[at] if source.random() < 0.5 else "") + text[at + 2 :]
     return text
