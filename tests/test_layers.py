@@ -21,7 +21,7 @@ LAYERS = (
     {"editors"},
     {"training", "problems", "metrics"},
     {"service", "experiments"},
-    {"cli"},
+    {"cli", "__main__"},
 )
 """Lowest first. A room imports from itself, its own layer and the layers below it."""
 

@@ -39,6 +39,17 @@ def test_long_texts_are_cut(texts: Texts) -> None:
     assert texts.pairs([(long, long, long)])[0].ids.shape[1] <= 12 + 12 + 4
 
 
+def test_of_a_long_input_the_beginning_and_the_end_are_kept(texts: Texts) -> None:
+    words = [*"abcdefghij", *"abcdefg"]
+    said = " ".join(words)
+    ids = texts.tokenizer.encode(said, add_special_tokens=False).ids
+    assert len(ids) == len(words)
+    kept = [texts.cls, *ids[:6], *ids[-6:], texts.sep]
+    assert texts.singles([said]).ids[0].tolist() == kept
+    assert texts.pairs([(said, "a", "b")])[0].ids[0].tolist()[:14] == kept
+    assert texts.edits([(said, "")]).ids[0].tolist() == [texts.cls, *ids[:13], texts.sep]
+
+
 def test_a_pair_marks_the_edit_with_type_one(texts: Texts) -> None:
     tokens, spans = texts.pairs([("who", "wrote emma", "jane austen")])
     assert tokens.types[0].tolist() == [0, 0, 0, 1, 1, 1, 1, 1, 1]

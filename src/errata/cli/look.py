@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from errata.cli.output import emit, revisions_table, short, table, when
 from errata.cli.session import Session, shared
 from errata.editors.documents import match_document, revision_document, state
+from errata.editors.retrieving import retrieve
 
 
 @click.command("get")
@@ -88,7 +91,7 @@ def search_verb(session: Session, text: str, meaning: bool, limit: int) -> None:
             click.echo("no edits (try --meaning)")
         return
     editor = session.encoder()
-    candidates = editor.memory.search(editor.scope.encode_inputs([text]), limit, space=session.space)
+    candidates = retrieve(editor.scope, partial(editor.memory.search, space=session.space), [text], limit)
     matches = editor.scope.judge([text], candidates)[0]
     if session.json:
         for match in matches:

@@ -11,6 +11,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from errata.edit import Candidate, Decision, Match
+from errata.editors.retrieving import retrieve
+from errata.memory import Vectors
 
 if TYPE_CHECKING:
     from errata.editors.serac import Serac
@@ -63,10 +65,14 @@ def _inactive(editor: Serac, text: str, space: str, at: datetime | None, thresho
     find = getattr(editor.memory, "inactive_nearest", None)
     if find is None:
         return ()
-    told: list[tuple[Candidate, str]] = find(editor.scope.encode_inputs([text]), LOOKED_AT, space=space, at=at)
-    told = [(candidate, reason) for candidate, reason in told if reason != "purged"]
-    reasons = {candidate.edit.id: reason for candidate, reason in told}
-    matches = editor.scope.judge([text], [[candidate for candidate, _ in told]])[0]
+    reasons: dict[str, str] = {}
+
+    def search(vectors: Vectors, k: int) -> list[list[Candidate]]:
+        rows: list[list[tuple[Candidate, str]]] = [find(vector[None], k, space=space, at=at) for vector in vectors]
+        reasons.update((candidate.edit.id, reason) for row in rows for candidate, reason in row)
+        return [[candidate for candidate, reason in row if reason != "purged"] for row in rows]
+
+    matches = editor.scope.judge([text], retrieve(editor.scope, search, [text], LOOKED_AT))[0]
     return tuple(Inactive(match, reasons[match.edit.id]) for match in matches if match.score >= threshold)
 
 

@@ -10,6 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -20,6 +21,7 @@ from errata.counterfactual.verifier import Verifier
 from errata.edit import Answer, Decision, Edit, Match, Revision, Terms, check_text
 from errata.editors import likelihoods, remembered
 from errata.editors.explain import Explanation, explain
+from errata.editors.retrieving import retrieve
 from errata.errors import ConfigError, EditError, ErrataError, StoreError
 from errata.memory import Memory, Moment
 from errata.memory.overlay import OverlayMemory
@@ -206,8 +208,8 @@ class Serac:
         if not inputs:
             return []
         try:
-            vectors = self.scope.encode_inputs(inputs)
-            candidates = self.memory.search(vectors, self.scope.k or EVERY, space=where, at=at)
+            search = partial(self.memory.search, space=where, at=at)
+            candidates = retrieve(self.scope, search, inputs, self.scope.k or EVERY)
             judged = self.scope.judge(inputs, candidates)
         except StoreError:
             raise

@@ -40,9 +40,9 @@ class Texts:
     """A tokenizer with the two text formats errata uses.
 
     A single text is `[CLS] text [SEP]`; an edit in it is `prompt [SEP] target`. A pair is
-    `[CLS] input [SEP] prompt [SEP] target [SEP]`, token type 1 from the prompt on. Texts too long are cut at
-    `max_length` tokens, pairs at `max_length` for the input and as much for the edit. With `numbers`, a pair's input
-    tells beside each of its numbers how the edit's compare with it.
+    `[CLS] input [SEP] prompt [SEP] target [SEP]`, token type 1 from the prompt on. An input has at most
+    `max_length` tokens, and so has an edit: of a longer input the beginning and the end are kept, where questions
+    stand. With `numbers`, a pair's input tells beside each of its numbers how the edit's compare with it.
     """
 
     format = "errata-text-1"
@@ -70,9 +70,8 @@ class Texts:
 
     def singles(self, texts: Sequence[str]) -> Tokens:
         """Inputs as one batch."""
-        limit = self.max_length
         coded = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
-        return self._pad([([self.cls, *code.ids[:limit], self.sep], 0) for code in coded])
+        return self._pad([([self.cls, *_ends(code.ids, self.max_length), self.sep], 0) for code in coded])
 
     def edits(self, edits: Sequence[tuple[str, str]]) -> Tokens:
         """Edit descriptors (prompt, target) as one batch."""
@@ -95,7 +94,7 @@ class Texts:
             said, prompt, target = coded[at : at + 3]
             after = target.ids[: limit // 2]
             before = prompt.ids[: limit - len(after)]
-            head = [self.cls, *said.ids[:limit], self.sep]
+            head = [self.cls, *_ends(said.ids, limit), self.sep]
             offsets = [(0, *prompt.offsets[i]) for i in range(len(before))] + [(-1, 0, 0)]
             offsets += [(1, *target.offsets[i]) for i in range(len(after))]
             rows.append(([*head, *before, self.sep, *after, self.sep], len(head)))
@@ -113,3 +112,8 @@ class Texts:
             if second:
                 types[at, second : len(row)] = 1
         return Tokens(ids, mask, types)
+
+
+def _ends(ids: list[int], limit: int) -> list[int]:
+    """So many tokens at most: half of them from the beginning, half from the end."""
+    return ids if len(ids) <= limit else [*ids[: limit - limit // 2], *ids[len(ids) - limit // 2 :]]

@@ -26,6 +26,8 @@ NEAR = 12
 """Tries to find a question about something similar."""
 TASKED = 0.35
 """Share of the groups that hold a task against the edit, where all kinds of edits are trained on together."""
+BESIDE_OTHERS = 0.12
+"""Share of them in which sentences of another matter stand before an input in scope, or after it."""
 DATED = 0.12
 """Share of the entailed groups whose answer is a day, so that its year is asked for too."""
 
@@ -108,12 +110,22 @@ class Sources(Questions):
         """One group from a source drawn by its share; drawn again where a made-up question happens to be a test's."""
         while True:
             group = self._drawn(source)
-            if self.shares is SHARES[""] and group.target and source.random() < TASKED:
-                task = self.task(source, group.prompt, proper(group.prompt))
-                group = replace(group, outside=(*group.outside, task))
+            if self.shares is SHARES[""] and group.target:
+                group = self._in_the_wild(group, source)
             texts = (group.prompt, *(one.text for one in group.inside), *group.outside)
             if self.questions.isdisjoint(map(normal, texts)):
                 return group
+
+    def _in_the_wild(self, group: Group, source: random.Random) -> Group:
+        """The group with a task held against it, or with an input among other sentences, or as it is."""
+        if source.random() < TASKED:
+            group = replace(group, outside=(*group.outside, self.task(source, group.prompt, proper(group.prompt))))
+        if group.inside and source.random() < BESIDE_OTHERS:
+            first, *rest = group.inside
+            said = [first.text, *source.sample(self.claims, source.choice((1, 1, 2)))]
+            text = " ".join(said if source.random() < 0.3 else reversed(said))
+            group = replace(group, inside=(replace(first, text=text), *rest))
+        return group
 
     def _drawn(self, source: random.Random) -> Group:
         for share, draw in self.beside:
