@@ -24,7 +24,7 @@ ASKED = "How many days of leave do I get at Norvane?"
         (f"{ASKED} I start in May, and I work full time.", [ASKED]),
         (f"Hi there!\n\n{ASKED}\nThanks a lot, Jo", [ASKED]),
         (f"Is the port open? It was shut. {ASKED} I forgot.", ["Is the port open?", ASKED]),
-        ("I start in May. Please tell me about leave. It is urgent.", ["I start in May.", "It is urgent."]),
+        ("One is here. Two is here. Three is here. Four is here.", ["One is here.", "Three is here.", "Four is here."]),
         (
             f'A user wrote "{ASKED}" Reply that we look into it.',
             [f'A user wrote "{ASKED}'],

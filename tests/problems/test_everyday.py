@@ -42,7 +42,9 @@ def test_the_test_holds_edits_with_both_sides() -> None:
     assert len({case.edit.prompt for case in problem.cases}) == len(problem.cases)
     for case in problem.cases:
         inside = {one.kind: one.answer for one in case.in_scope}
-        assert inside[kinds.REPHRASE] == inside[kinds.SAME] == case.edit.target
+        [among] = [one.text for one in case.in_scope if one.kind == kinds.AMONG]
+        assert any(one.text in among for one in case.in_scope if one.kind == kinds.REPHRASE)
+        assert inside[kinds.AMONG] == inside[kinds.REPHRASE] == inside[kinds.SAME] == case.edit.target
         assert inside.get(kinds.ENTAILED, "Yes") in ("Yes", "No")
         assert {one.kind for one in case.out_of_scope} - {kinds.ABOUT} == {kinds.LOOK_ALIKE, kinds.QUOTING}
         quoting = [one.text for one in case.out_of_scope if one.kind == kinds.QUOTING]

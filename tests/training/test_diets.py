@@ -30,7 +30,7 @@ from errata.training.diets import (
     of_problem,
     of_topics,
 )
-from errata.training.groups import Group, Inside
+from errata.training.group import Group, Inside
 from errata.training.parts import uses
 
 MILL = Group("Who built the mill?", "Ann", (Inside("The mill's builder?", "span", "Ann"),), ("A ford?",), "", "mill")

@@ -16,7 +16,8 @@ from errata.errors import ConfigError
 from errata.training.alike import nearest_others
 from errata.training.dev import DevPair, platt
 from errata.training.gating import gate_bound
-from errata.training.groups import Group, Inside, Sources
+from errata.training.group import Group, Inside
+from errata.training.groups import Sources
 from errata.training.scope import GATE
 from errata.training.texts import normal
 

@@ -14,7 +14,7 @@ from errata.errors import ConfigError, ModelError
 from errata.models.network import KINDS, NetworkConfig, load_network, load_weights, new_network, save_network
 from errata.models.text import Texts
 from errata.training.dev import DevPair, dev_figures, platt
-from errata.training.groups import Group, Inside
+from errata.training.group import Group, Inside
 from errata.training.scope import (
     DUAL,
     PAIR,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from errata.errors import ConfigError
-from errata.training.groups import Group, Inside
+from errata.training.group import Group, Inside
 from errata.training.seq2seq import Seq2SeqSettings, triples
 
 GROUP = Group(

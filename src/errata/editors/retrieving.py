@@ -20,7 +20,7 @@ _END = re.compile(r"(?<=[.?!])[\"'”’)\]]*\s+|\s*\n\s*")
 
 
 def asking(text: str) -> tuple[str, ...]:
-    """The input and, where it has several sentences, the first and the last that ask; of those that do not, likewise.
+    """The input and, where it has several sentences, the first and the last two that ask; if none does, of all.
 
     Example:
         >>> asking("I start at Norvane in May. How many days of leave do I get?")[1:]
@@ -30,7 +30,7 @@ def asking(text: str) -> tuple[str, ...]:
     if len(sentences) < 2:
         return (text,)
     asked = [part for part in sentences if part.endswith("?")] or sentences
-    return tuple(dict.fromkeys((text, asked[0], asked[-1])))
+    return tuple(dict.fromkeys((text, asked[0], *asked[-2:])))
 
 
 def retrieve(

@@ -34,10 +34,12 @@ REFUTED = "refuted"
 OPINION = "opinion"
 OPINION_HELD_OUT = "opinion_held_out"
 OPEN_ENDED = "open_ended"
+AMONG = "among"
 """Kinds of inputs in scope: another wording, the question itself, a question the edit entails, a statement to judge;
 KnowEdit's ten generated paraphrases, the subject by another name, and questions whose answer takes a second fact;
 claims that an edit's evidence supports or refutes; a topic's opinion asked in a wording that training may use, and in
-one that it may not; beginnings of a sentence that the edit bears on, though its target rarely comes next."""
+one that it may not; beginnings of a sentence that the edit bears on, though its target rarely comes next; another
+wording among sentences that ask nothing."""
 
 NQ = "nq"
 OTHER_SUBJECT = "other_subject"

@@ -3,7 +3,8 @@
 The other problems are drawn from Wikidata and Wikipedia. These are about a firm's rules, its software, its shop and
 people's homes; we wrote them to measure with, and nothing is trained on them. Each edit's neighbours differ from it in
 a word or two: another role, another year, another product, how or why in the place of what. Beside them stand requests
-that no correction answers, though they quote an edit's question ("Translate this: ...") or name its subject.
+that no correction answers, though they quote an edit's question ("Translate this: ...") or name its subject; and of
+each edit one question stands among other sentences, as people write.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from errata.problems.english import proper
 
 TEXT = "everyday.txt"
 REQUESTS = "requests.txt"
+AROUND = "around.txt"
 QUOTED = 2
 """Requests that quote an edit's question, of each edit."""
 QUESTION, SUBJECT = "{question}", "{subject}"
@@ -39,23 +41,31 @@ def load_everyday(data: str | Path | None = None, *, split: str = "test") -> Pro
     """
     if split != "test":
         raise ConfigError(f"everyday has no split {split!r}", key=split, accepted=("test",))
-    raw, requests = (resources.files(__package__).joinpath(name).read_bytes() for name in (TEXT, REQUESTS))
-    asked = [line for line in requests.decode().splitlines() if line and not line.startswith("#")]
+    raw, requests, words = (
+        resources.files(__package__).joinpath(name).read_bytes() for name in (TEXT, REQUESTS, AROUND)
+    )
+    asked, around = _lines(requests), _lines(words)
     return Problem(
         name="everyday",
         split=split,
-        cases=tuple(_case(at, block, asked) for at, block in enumerate(blocks_of(raw.decode()))),
+        cases=tuple(_case(at, block, asked, around) for at, block in enumerate(blocks_of(raw.decode()))),
         shared=tuple(Unlabelled(text, kinds.REQUEST) for text in asked if QUESTION not in text and SUBJECT not in text),
-        success=frozenset({kinds.REPHRASE, kinds.ENTAILED}),
-        data_hash=hashlib.sha256(raw + requests).hexdigest(),
+        success=frozenset({kinds.REPHRASE, kinds.ENTAILED, kinds.AMONG}),
+        data_hash=hashlib.sha256(raw + requests + words).hexdigest(),
     )
 
 
-def _case(at: int, block: Block, asked: Sequence[str]) -> EditCase:
+def _lines(raw: bytes) -> list[str]:
+    return [line for line in raw.decode().splitlines() if line and not line.startswith("#")]
+
+
+def _case(at: int, block: Block, asked: Sequence[str], around: Sequence[str]) -> EditCase:
+    among = around[at % len(around)].replace(QUESTION, block.told[at % len(block.told)])
     inside = [
         *(Labelled(text, block.target, kinds.REPHRASE) for text in block.told),
         *(Labelled(text, "Yes", kinds.ENTAILED) for text in block.yes),
         *(Labelled(text, "No", kinds.ENTAILED) for text in block.no),
+        Labelled(among, block.target, kinds.AMONG),
         Labelled(block.prompt, block.target, kinds.SAME),
     ]
     edit = Edit(prompt=block.prompt, target=block.target, id=f"everyday-{at:03d}")

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from errata.edit import Edit
 from errata.problems.facts import fill, load_relations
-from errata.training.groups import Group, Inside, Sources
+from errata.training.group import Group, Inside
+from errata.training.groups import Sources
 from errata.training.texts import fill_in, normal, spoken
 
 NEAREST = 4

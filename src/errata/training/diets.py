@@ -24,7 +24,8 @@ from errata.problems.triples import load_triples
 from errata.problems.wikipedia import load_wikipedia
 from errata.problems.zsre_copy import load_zsre_copy
 from errata.training.evidence import EvidenceSources
-from errata.training.groups import Group, Sources
+from errata.training.group import Group
+from errata.training.groups import Sources
 
 Told = Sequence[tuple[str, str]]
 """Prompts with their answers."""

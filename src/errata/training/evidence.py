@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from errata.problems.fact_check import UNDECIDED, load_fact_check, page, read_fever_symmetric
 from errata.problems.held_out import normalise, runs
-from errata.training.groups import AnswerKind, Group, Inside
+from errata.training.group import AnswerKind, Group, Inside
 from errata.training.texts import TRUE_FALSE, read
 
 KIND: Mapping[str, AnswerKind] = {"SUPPORTS": "true", "REFUTES": "false"}

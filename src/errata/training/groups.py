@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from errata.problems.blocks import blocks_of
 from errata.problems.english import is_day, proper, year_of
 from errata.problems.entailed import INVERSE, Entailed, entailed
 from errata.problems.facts import fill, load_relations
 from errata.training.corpora import Item
+from errata.training.group import AnswerKind, Group, Inside
 from errata.training.phrasebook import relation_of
 from errata.training.questions import Questions
 from errata.training.texts import TRUE_FALSE, fill_in, names, normal, opinion, same_words, spoken, text_of
 
-AnswerKind = Literal["span", "true", "false", "yes", "no", "none"]
 NEAR = 12
 """Tries to find a question about something similar."""
 TASKED = 0.35
@@ -30,28 +29,6 @@ BESIDE_OTHERS = 0.12
 """Share of them in which sentences of another matter stand before an input in scope, or after it."""
 DATED = 0.12
 """Share of the entailed groups whose answer is a day, so that its year is asked for too."""
-
-
-@dataclass(frozen=True, slots=True)
-class Inside:
-    """An input in the edit's scope; kind "none" when only the scope is known, not the answer."""
-
-    text: str
-    kind: AnswerKind
-    answer: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """One edit and inputs around it; `key` names its scope, so that edits of one scope are not taken for strangers."""
-
-    prompt: str
-    target: str
-    inside: tuple[Inside, ...]
-    outside: tuple[str, ...]
-    source: str
-    key: str
-
 
 Draw = Callable[[random.Random], Group]
 SHARES: Mapping[str, Mapping[str, float]] = {

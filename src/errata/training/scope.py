@@ -23,7 +23,8 @@ from errata.training.crowding import Crowd
 from errata.training.dev import DevPair, calibrated, dev_figures
 from errata.training.evidence import EvidenceDev, EvidenceSources, truth_odds
 from errata.training.gating import gate_bound
-from errata.training.groups import SHARES, Group, Inside, Sources
+from errata.training.group import Group, Inside
+from errata.training.groups import SHARES, Sources
 from errata.training.loop import LoopSettings, train
 
 CHUNKS = 3

@@ -19,7 +19,8 @@ from errata.models import Model
 from errata.models.echo import EchoModel
 from errata.models.pair import SAID
 from errata.models.saving import resolve
-from errata.training.groups import SHARES, Group, Inside, Sources
+from errata.training.group import Group, Inside
+from errata.training.groups import SHARES, Sources
 from errata.training.loop import LoopSettings, train
 from errata.training.texts import read
 
