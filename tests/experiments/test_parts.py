@@ -6,7 +6,7 @@ import pytest
 
 from errata import zoo
 from errata.errors import ConfigError, ModelError
-from errata.experiments import parts
+from errata.experiments import measuring, parts
 from errata.experiments.parts import FOLDERS, PRESETS, Setting, find, open_counterfactual, open_scope
 from errata.experiments.presets import preset_model
 from tiny import tiny_t5
@@ -109,3 +109,10 @@ def test_the_hash_covers_the_questions_that_zsre_is_asked_out_of_scope(tmp_path:
     before = Setting(data=tmp_path).data_hash("zsre_copy")
     (tmp_path / "nq_open" / "dev.jsonl").write_text('{"question": "who"}')
     assert Setting(data=tmp_path).data_hash("zsre_copy") != before
+
+
+def test_the_cascade_before_a_verifier_is_known_by_what_it_reads_with(tmp_path: Path) -> None:
+    setting = Setting(runs=tmp_path)
+    before = measuring.trio(setting, "fact_check").scope.fingerprint
+    assert before == f"cascade+{find('dual', tmp_path).fingerprint}"
+    assert measuring.trio(setting, "qa").scope.fingerprint == find("cascade", tmp_path).fingerprint

@@ -41,11 +41,10 @@ class Trio:
 def trio(setting: Setting, problem: str, *, scope: Found | None = None, base: Found | None = None) -> Trio:
     """The parts of a problem in this setting, with another scope classifier or base where one is named."""
     parts = setting.parts(problem)
-    return Trio(
-        base or find(parts.base, setting.runs),
-        scope or find(parts.scope, setting.runs),
-        find(parts.counterfactual, setting.runs),
-    )
+    scope, counterfactual = scope or find(parts.scope, setting.runs), find(parts.counterfactual, setting.runs)
+    if (scope.name, counterfactual.name) == ("cascade", "verifier"):  # it reads with the verifier's network, ungated
+        scope = replace(scope, fingerprint=f"cascade+{find('dual', setting.runs).fingerprint}")
+    return Trio(base or find(parts.base, setting.runs), scope, counterfactual)
 
 
 def evaluation(
