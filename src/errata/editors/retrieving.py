@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from errata.edit import Candidate
-from errata.memory import Vectors
-from errata.scope import Scope
+
+if TYPE_CHECKING:
+    from errata.memory import Vectors
+    from errata.scope import Scope
 
 WORDS = 3
 """Words that a sentence has at least."""
