@@ -6,11 +6,13 @@ import json
 import os
 import random
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from errata import problems
 from errata.problems.cases import DATA, Problem
 from errata.problems.everyday import load_everyday
 from errata.problems.fact_check import load_fact_check
@@ -104,6 +106,9 @@ def test_our_own_edits_name_no_subject_of_zsres_test_files_and_are_not_asked(
     problem = load_everyday()
     tasks = {normalise(text) for text in (*sources.tasks, *sources.ordinary)}
     assert tasks.isdisjoint(normalise(one.text) for one in problem.shared)
+    around = {normalise(text.replace("{question}", "")) for text in sources.surroundings}
+    texts_of_test = (resources.files(problems) / "around.txt").read_text(encoding="utf-8").splitlines()
+    assert around.isdisjoint(normalise(text.replace("{question}", "")) for text in texts_of_test)
     for case in problem.cases:
         assert tasks.isdisjoint(normalise(one.text) for one in case.out_of_scope)
         assert texts.isdisjoint(normalise(one.text) for one in (*case.in_scope, *case.out_of_scope))

@@ -48,6 +48,7 @@ class Corpora:
         self.ordinary = lines("ordinary.txt")
         self.attributes = lines("attributes.txt")
         self.tasks = lines("tasks.txt")
+        self.surroundings = lines("surroundings.txt")
         self.items: list[Item] = []
         self.templates: dict[str, list[str]] = defaultdict(list)
         self.pool: dict[str, list[str]] = defaultdict(list)

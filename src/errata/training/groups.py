@@ -23,10 +23,10 @@ from errata.training.texts import TRUE_FALSE, fill_in, names, normal, opinion, s
 
 NEAR = 12
 """Tries to find a question about something similar."""
-TASKED = 0.35
+TASKED = 0.5
 """Share of the groups that hold a task against the edit, where all kinds of edits are trained on together."""
-BESIDE_OTHERS = 0.12
-"""Share of them in which sentences of another matter stand before an input in scope, or after it."""
+BESIDE_OTHERS = 0.15
+"""Share of them in which an input in scope stands among other sentences."""
 DATED = 0.12
 """Share of the entailed groups whose answer is a day, so that its year is asked for too."""
 
@@ -99,9 +99,7 @@ class Sources(Questions):
             group = replace(group, outside=(*group.outside, self.task(source, group.prompt, proper(group.prompt))))
         if group.inside and source.random() < BESIDE_OTHERS:
             first, *rest = group.inside
-            said = [first.text, *source.sample(self.claims, source.choice((1, 1, 2)))]
-            text = " ".join(said if source.random() < 0.3 else reversed(said))
-            group = replace(group, inside=(replace(first, text=text), *rest))
+            group = replace(group, inside=(replace(first, text=self.among(first.text, source)), *rest))
         return group
 
     def _drawn(self, source: random.Random) -> Group:

@@ -29,7 +29,7 @@ NEUTRAL = (
 """Questions that fit any topic and ask for no opinion."""
 
 
-TASKS = {"{question}": 0.45, "{subject}": 0.2, "{passage}": 0.15, "": 0.2}
+TASKS = {"{question}": 0.6, "{subject}": 0.15, "{passage}": 0.1, "": 0.15}
 """How often a task has which slot, or none."""
 
 
@@ -181,6 +181,13 @@ class Questions(Corpora):
         slot = source.choices(known, [TASKS[slot] for slot in known])[0]
         fitting = [text for text in self.tasks if (slot in text if slot else "{" not in text)]
         return source.choice(fitting).replace(slot or "{", slots[slot])
+
+    def among(self, text: str, source: random.Random) -> str:
+        """An input among other sentences: what people write around a question, or statements of another matter."""
+        if source.random() < 0.6:
+            return source.choice(self.surroundings).replace("{question}", text)
+        said = [text, *source.sample(self.claims, source.choice((1, 1, 2)))]
+        return " ".join(said if source.random() < 0.3 else reversed(said))
 
     def stranger(self, source: random.Random, about: str = "") -> str:
         """A question that has nothing to do with any edit: asked of a search engine, about a text, or in a chat.

@@ -51,6 +51,8 @@ class ScopeSettings:
     """Share of the groups that are about subjects which the shipped dual network takes for one another."""
     crowd: float = 0.0
     """Share of the groups with questions that `start`, or the shipped pair network, takes for an edit wrongly."""
+    behind: str = "pair"
+    """The network behind a gate: a shipped part, a folder or a hub id."""
     kept: float = 0.0
     """Share of the inputs in scope that a gate lets pass (pair): its bound is set for that; 0 for what is no gate."""
     all_negatives: bool = True
@@ -65,8 +67,7 @@ class ScopeSettings:
     def __post_init__(self) -> None:
         if self.kept and not (self.start and self.network.shape == "pair" and 0 < self.kept < 1):
             raise ConfigError(
-                "a gate is a pair network that names the one behind it as its start, and keeps a share between 0 and 1",
-                key="kept",
+                "a gate is a pair network that starts from a trained one and keeps a share between 0 and 1", key="kept"
             )
         if self.problem not in PROBLEMS:
             raise ConfigError(f"problem {self.problem!r} is not known", key="problem", accepted=PROBLEMS)
@@ -437,7 +438,7 @@ def _train_questions(
     if pair:
         calibration["whole"] = whole_bonus(module, texts, dev, sources)
     if settings.kept:
-        behind = load_network(resolve(settings.start))
+        behind = load_network(resolve(settings.behind))
         calibration["bound"] = gate_bound(
             lambda triples: pair_scores(module, texts, triples),
             lambda triples: pair_scores(behind, texts, triples),
