@@ -86,10 +86,11 @@ DUAL = ScopeSettings(
 PAIR = ScopeSettings(network=NetworkConfig(shape="pair"))
 GATE = ScopeSettings(
     start="pair",
-    alike=0.3,
+    alike=0.25,
+    crowd=0.3,
     kept=0.9995,
     network=NetworkConfig(shape="pair", layers=3),
-    loop=LoopSettings(steps=1500, batch=12, lr=5e-4, warmup=100, precision="bf16", evaluate_every=0, save_every=100),
+    loop=LoopSettings(steps=2000, batch=12, lr=5e-4, warmup=100, precision="bf16", evaluate_every=0, save_every=100),
 )
 
 
