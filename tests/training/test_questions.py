@@ -16,8 +16,8 @@ from errata.training.texts import lines
 def some() -> Any:
     """What is drawn from, without the public data."""
     made: Any = SimpleNamespace(
-        tasks=lines("tasks.txt"), surroundings=lines("surroundings.txt"), claims=["Kesh has nine ports.", "Arden has nine ports."],
-        book=load_phrasebook(), templates={}, attributes=lines("attributes.txt"),
+        tasks=lines("tasks.txt"), surroundings=lines("surroundings.txt"), attributes=lines("attributes.txt"),
+        claims=["Kesh has nine ports.", "Arden has nine ports."], book=load_phrasebook(), templates={},
     )  # fmt: skip
     for name in ("ask", "ask_attribute", "attribute"):
         setattr(made, name, getattr(Questions, name).__get__(made))
