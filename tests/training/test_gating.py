@@ -76,9 +76,8 @@ def test_platt_scaling_ends_where_the_sides_lie_far_apart(hard: int) -> None:
 def test_groups_about_subjects_that_are_taken_for_one_another() -> None:
     sources = Sources(Path(os.environ["ERRATA_DATA"]))
     sources.learn_alike(by_letters)
-    sources.beside.append((1.0, sources.alike_group))
     source = random.Random(1)
-    groups = [group for group in (sources.draw(source) for _ in range(100)) if group.source == "alike"]
+    groups = [group for group in (sources.alike_group(source) for _ in range(100)) if group.source == "alike"]
     assert len(groups) > 90
     own = [f" {group.key.split('|')[1]} " for group in groups]
     named = [name in f" {normal(text)} " for name, group in zip(own, groups, strict=True) for text in group.outside]
