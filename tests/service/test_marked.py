@@ -60,6 +60,7 @@ def test_a_request_is_asked_by_its_question_and_retold_within_its_frame() -> Non
         assert asked.framed(["Told."]) == [prompt.replace(ASKED, "Told.")]
     told = json.loads(read_chat(chat).retold(["Told."]))["messages"]
     assert told == [chat["messages"][0], {"role": "user", "content": prompt.replace(ASKED, "Told.")}]
+    assert "no valid text" in read_completions({"prompt": [prompt, "a\x00b"]}).declined
     several = read_completions({"prompt": [prompt, "Hello?"]})
     assert several.inputs == (ASKED, "Hello?")
     assert several.framed(["A", "B"]) == [prompt.replace(ASKED, "A"), "B"]
@@ -83,6 +84,7 @@ def test_a_follow_up_within_a_frame_is_made_whole() -> None:
     assert asked.framed(asked.inputs) == [framed("What is the capital of Norway?")]
 
 
+@pytest.mark.timeout(60)  # in time that grows with its square, one of these would take minutes
 def test_marks_are_looked_for_in_a_time_that_grows_with_the_text() -> None:
     for unit in (
         "Context: ",
@@ -96,4 +98,4 @@ def test_marks_are_looked_for_in_a_time_that_grows_with_the_text() -> None:
         "[ ",
         "_",
     ):
-        assert marked(unit * 20_000).text
+        assert marked(unit * 100_000).text

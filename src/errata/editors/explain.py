@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from errata.edit import Candidate, Decision, Match
 from errata.editors.retrieving import retrieve
-from errata.memory import Vectors
 
 if TYPE_CHECKING:
     from errata.editors.serac import Serac
+    from errata.memory import Vectors
 
 LOOKED_AT = 4
 """Inactive edits that are looked at."""

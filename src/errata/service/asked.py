@@ -116,14 +116,13 @@ def read_completions(body: Mapping[str, Any], *, conversation: bool = True) -> A
     if isinstance(prompt, str):
         return _one("completions", body, prompt)
     if isinstance(prompt, list) and prompt and all(isinstance(text, str) and text.strip() for text in prompt):
-        found = [marked(text) for text in prompt]
-        if any(len(one.text) > MAX_TEXT for one in found):
-            return Asked("completions", body, declined=_LONG)
-        around = tuple((one.before, one.after) for one in found)
-        return Asked(
-            "completions", body, tuple(one.text for one in found),
-            how="marked" if any(map(any, around)) else "alone", around=around,
-        )  # fmt: skip
+        each = [_one("completions", body, text) for text in prompt]
+        if declined := next((one.declined for one in each if one.declined), ""):
+            return Asked("completions", body, declined=declined)
+        how = "marked" if any(one.how == "marked" for one in each) else "alone"
+        inputs = tuple(text for one in each for text in one.inputs)
+        around = tuple(pair for one in each for pair in one.around)
+        return Asked("completions", body, inputs, how=how, around=around)
     return Asked("completions", body, declined="the prompt is no text")
 
 
@@ -145,7 +144,7 @@ def _asked(api: Api, body: Mapping[str, Any], found: Marked, how: str) -> Asked:
         return Asked(api, body, declined=_LONG)
     if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
         return Asked(api, body, declined="the text is no valid text")
-    return Asked(api, body, (text,), how=how, around=((found.before, found.after),) if how != "alone" else ())
+    return Asked(api, body, (text,), how=how, around=((found.before, found.after),))
 
 
 def _talk(api: Api, body: Mapping[str, Any], messages: object, conversation: bool) -> Asked:

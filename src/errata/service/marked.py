@@ -19,7 +19,7 @@ _GIVEN = (
 )
 _ORNAMENT = r"[ \t>*#_\[-]*"
 _LABEL = re.compile(rf"^{_ORNAMENT}{_ASKED}[ \t*_\]]*:[ \t*_]*\n?", re.I | re.M)
-_TAG = re.compile(rf"<({_ASKED})>(.{{1,{MAX_TEXT}}}?)</\1>", re.I | re.S)
+_TAG = re.compile(rf"<({_ASKED})>([^<]{{1,{MAX_TEXT}}})</\1>", re.I)
 _CONTEXT = re.compile(
     rf"^{_ORNAMENT}{_GIVEN}(?:[ \t]+[^\n:]{{0,40}})?[ \t*_\]]*:|<{_GIVEN}\b[^<>]{{0,200}}>", re.I | re.M
 )

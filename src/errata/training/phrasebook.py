@@ -150,7 +150,6 @@ def rivals(relation: str) -> tuple[str, ...]:
     return tuple(name for name in siblings(relation) if book[name].answer == book[relation].answer)
 
 
-@cache
 def named(relation: str) -> tuple[str, ...]:
     """How the answer to a relation is spoken of in a question about it: "the country where {} was born".
 
