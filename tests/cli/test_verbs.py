@@ -300,7 +300,7 @@ def test_train_evaluate_and_bench_call_what_they_should(
         asked.update(part=part, problem=problem, **options)
         return {"exact_match": 0.5}
 
-    monkeypatch.setattr("errata.training.parts.train_part", train_part)
+    monkeypatch.setattr("errata.training.making.train_part", train_part)
     assert cli.json("train", "scope", "--out", str(tmp_path), "--install") == {"exact_match": 0.5}
     assert asked["part"] == "scope" and asked["install"] and asked["out"] == tmp_path
     assert (asked["problem"], asked["preset"]) == ("", "mini")

@@ -12,7 +12,7 @@ from errata.errors import ConfigError
 from errata.models.local import LocalModel
 from errata.problems.facts import load_facts, load_relations, questions
 from errata.training.base import BaseSettings, Diet, train_base, train_tokenizer
-from errata.training.parts import train_part
+from errata.training.making import train_part
 
 pytest.importorskip("torch")
 

@@ -13,6 +13,7 @@ from errata.models.load import load_model
 from errata.models.text import Texts
 from errata.problems.cases import DATA
 from errata.problems.held_out import normalise
+from errata.training.cards import data_hash
 from errata.training.claims import (
     ClaimSettings,
     accuracy,
@@ -23,7 +24,7 @@ from errata.training.claims import (
     split_claims,
     train_claims,
 )
-from errata.training.parts import data_hash, train_part
+from errata.training.making import train_part
 from tiny_encoder import tiny_backbone
 from tiny_problems import fact_check_data, pages, write
 

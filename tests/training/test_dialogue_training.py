@@ -21,7 +21,7 @@ from errata.problems.cases import DATA
 from errata.problems.held_out import normalise
 from errata.problems.sentiment import HELD_OUT, QUESTIONS, Topic, read_topics, trained_questions
 from errata.training.chat import Talk, Turn, alike, exam, read_names, rename, telling, train_tokenizer
-from errata.training.parts import train_part
+from errata.training.making import train_part
 from tiny_problems import sentiment_data, write
 
 pytest.importorskip("torch")

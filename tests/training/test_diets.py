@@ -16,6 +16,7 @@ from errata.experiments.evaluate import PROBLEMS
 from errata.problems.cases import DATA, DataFolder, EditCase, Labelled, Problem, Unlabelled
 from errata.problems.held_out import normalise
 from errata.problems.sentiment import HELD_OUT, Topic, trained_questions
+from errata.training.cards import uses
 from errata.training.diets import (
     BASES,
     DEV,
@@ -31,7 +32,6 @@ from errata.training.diets import (
     of_topics,
 )
 from errata.training.group import Group, Inside
-from errata.training.parts import uses
 
 MILL = Group("Who built the mill?", "Ann", (Inside("The mill's builder?", "span", "Ann"),), ("A ford?",), "", "mill")
 BARN = Group("Is the barn red?", "yes it is", (Inside("A red barn?", "yes"),), ("A red mill?",), "", "barn")

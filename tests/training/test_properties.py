@@ -12,7 +12,7 @@ import pytest
 from errata.errors import ConfigError, ModelError
 from errata.experiments.presets import preset_model
 from errata.models.load import RUNS, load_model
-from errata.training.parts import train_part
+from errata.training.making import train_part
 from errata.training.properties import PropertySettings, drawn, train_properties
 from tiny_encoder import tiny_backbone
 from tiny_sets import leap, leap_data

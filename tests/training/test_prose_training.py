@@ -13,7 +13,7 @@ from errata.errors import ConfigError
 from errata.models.local import LocalModel
 from errata.problems.wikipedia import WINDOW
 from errata.training.base import train_tokenizer
-from errata.training.parts import train_part
+from errata.training.making import train_part
 from errata.training.prose import ProseSettings, Windows, batch_of, build, surprise
 from tiny_wiki import wiki_data
 

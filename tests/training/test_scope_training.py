@@ -14,18 +14,10 @@ from errata.errors import ConfigError, ModelError
 from errata.models.network import KINDS, NetworkConfig, load_network, load_weights, new_network, save_network
 from errata.models.text import Texts
 from errata.training.dev import DevPair, dev_figures, platt
+from errata.training.duals import dual_batch, dual_loss
 from errata.training.group import Group, Inside
-from errata.training.scope import (
-    DUAL,
-    PAIR,
-    ScopeSettings,
-    dual_batch,
-    dual_loss,
-    locate,
-    pair_batch,
-    pair_loss,
-    pair_scores,
-)
+from errata.training.pairs import locate, pair_batch, pair_loss, pair_scores
+from errata.training.scope import DUAL, PAIR, ScopeSettings
 from tiny_encoder import tiny_backbone
 
 torch = pytest.importorskip("torch")
@@ -150,7 +142,7 @@ def test_dev_figures_by_part() -> None:
 @pytest.mark.skipif("ERRATA_DATA" not in os.environ, reason="ERRATA_DATA does not name the public data's folder")
 @pytest.mark.parametrize("shape", ["pair", "dual"])
 def test_one_command_trains_a_part_with_its_card(shape: str, backbone: Path, tmp_path: Path) -> None:
-    from errata.training.parts import train_part
+    from errata.training.making import train_part
 
     recipe = tmp_path / "r.toml"
     recipe.write_text(

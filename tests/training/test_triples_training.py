@@ -11,7 +11,7 @@ import pytest
 
 from errata.models.local import LocalModel
 from errata.problems.triples import Relation, Triple
-from errata.training.parts import train_part
+from errata.training.making import train_part
 from errata.training.triples import TripleSettings, draw, exams, known_triples
 from tiny import tiny_t5
 from tiny_problems import triples_data

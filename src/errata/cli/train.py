@@ -51,7 +51,8 @@ def train_verb(
     An editor is named before its problem: errata train editor mend qa.
     """
     quiet()
-    from errata.training.parts import LEARNED, train_part
+    from errata.training.making import train_part
+    from errata.training.parts import LEARNED
 
     if part == "editor":
         if problem not in LEARNED:

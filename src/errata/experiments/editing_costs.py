@@ -159,8 +159,10 @@ def _scope_step(data: Path, edits: int, source: random.Random) -> Callable[[], o
     from errata.models.backbone import find_backbone
     from errata.models.network import new_network
     from errata.models.text import Texts
+    from errata.training.duals import dual_batch, dual_loss
     from errata.training.groups import Sources
-    from errata.training.scope import DUAL, PAIR, dual_batch, dual_loss, pair_batch, pair_loss
+    from errata.training.pairs import pair_batch, pair_loss
+    from errata.training.scope import DUAL, PAIR
 
     groups = Sources(data).batch(source, edits)
     steps = []

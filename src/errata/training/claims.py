@@ -22,7 +22,7 @@ from errata.problems.cases import DataFolder
 from errata.problems.fact_check import ANSWERS, read_fever
 from errata.problems.held_out import normalise
 from errata.training.loop import LoopSettings, train
-from errata.training.scope import embed, in_chunks, tensors
+from errata.training.tensors import embed, in_chunks, tensors
 
 Labelled = tuple[str, bool]
 """A claim, and whether it is true."""

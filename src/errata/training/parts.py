@@ -1,23 +1,15 @@
-"""One command retrains each part: its recipe, its data, its card.
+"""The parts that can be trained: what each is for, the data it reads, its recipe.
 
-`errata train PART [PROBLEM]` ends here. This module puts pieces together; how a part learns is told in `base.py`,
-`claims.py`, `properties.py`, `chat.py`, `dialogue.py`, `triples.py`, `prose.py`, `scope.py` and `seq2seq.py`.
+Tables and settings alone; `making.py` trains a part, `cards.py` tells of it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
-import subprocess
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from errata.errors import ConfigError
-from errata.settings import read_recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +215,7 @@ _QUESTIONS = (
     "convsent/test.json",
     "pararel/data/trex_lms_vocab",
 )
-_DRAWN: Mapping[str, tuple[str, ...]] = {
+DRAWN: Mapping[str, tuple[str, ...]] = {
     "qa": _QUESTIONS,
     "qa_hard": _QUESTIONS,
     "fact_check": EVIDENCE_FILES,
@@ -285,7 +277,7 @@ def part_of(kind: str, problem: str = "") -> str:
 def _for_problems(kind: str) -> tuple[str, ...]:
     """The problems that a kind of part can be trained for by its own recipe with another diet."""
     if kind in LEARNED:
-        return tuple(_DRAWN)
+        return tuple(DRAWN)
     return {"scope": ("qa", "qa_hard", "fact_check"), "base": (), "gate": ()}.get(kind, ("qa", "qa_hard"))
 
 
@@ -349,159 +341,3 @@ def published(settings: Any) -> Any:
         " --preset paper`)",
         key="preset",
     )
-
-
-def train_part(
-    kind: str,
-    problem: str = "",
-    *,
-    config: Path | None,
-    out: Path,
-    data: Path | None,
-    install: bool = False,
-    preset: str = "mini",
-) -> Mapping[str, Any]:
-    """Train a part from its recipe.
-
-    Args:
-        kind: one of `KINDS`.
-        problem: what it is for; "" is everything at once, which is what ships.
-        config: a recipe (TOML); None takes the shipped one.
-        out: checkpoints, log and the finished part (`out/model`); a run interrupted there goes on.
-        data: the public data's folder; needed but for the base of QA.
-        install: put the finished part into the package's zoo, where it replaces the shipped one.
-        preset: "mini", or "paper" for the papers' pretrained models.
-
-    Returns:
-        The part's figures, as its card tells them.
-
-    Raises:
-        ConfigError: the part, the recipe or the data is not as expected.
-        MissingExtra: the extra "train" is not installed.
-    """
-    part = part_of(kind, problem)
-    settings = default_settings(part)
-    if preset == "paper":
-        settings = published(settings)
-    if config:
-        settings = read_recipe(config, settings)
-    if install and part not in PARTS:
-        raise ConfigError(f"a {kind} for {problem} alone does not ship; name its folder instead", key="install")
-    if data is None and part != "base":
-        raise ConfigError("this part is trained on the public data; name its folder in ERRATA_DATA", key="data")
-    began = time.monotonic()
-    figures = _trainer(part)(settings, out, data)
-    write_card(part, out / "model", settings, figures, data, seconds=time.monotonic() - began)
-    if install:
-        from errata import zoo
-
-        target = Path(zoo.__file__).parent / PARTS[part].folder
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(out / "model", target)
-    return figures
-
-
-def _trainer(part: str) -> Callable[[Any, Path, Any], Mapping[str, Any]]:
-    """The function that trains a part."""
-    from errata.training.base import train_base
-    from errata.training.chat import train_chat
-    from errata.training.claims import train_claims
-    from errata.training.dialogue import train_dialogue
-    from errata.training.editing import train_editor
-    from errata.training.properties import train_properties
-    from errata.training.prose import train_prose
-    from errata.training.scope import train_scope
-    from errata.training.seprog import train_seprog
-    from errata.training.seq2seq import train_seq2seq
-    from errata.training.triples import train_triples
-
-    own: Mapping[str, Callable[[Any, Path, Any], Mapping[str, Any]]] = {
-        "base": train_base,
-        "fc": train_claims,
-        "lot": train_properties,
-        "chat": train_chat,
-        "dialogue": train_dialogue,
-        "triples": train_triples,
-        "prose": train_prose,
-        "seq2seq": train_seq2seq,
-        "mend": train_editor,
-        "enn": train_editor,
-        "slag": train_editor,
-        "seprog": train_seprog,
-    }
-    return own.get(part.partition("-")[0], train_scope)
-
-
-def uses(part: str) -> tuple[str, ...]:
-    """The public files that a part is trained on."""
-    kind, _, problem = part.partition("-")
-    return _DRAWN[problem] if kind in LEARNED else PARTS[kind].uses
-
-
-def data_hash(part: str, data: Path | None) -> str:
-    """SHA-256 over everything the part was trained on: our own tables and the public files, in a fixed order."""
-    package = Path(__file__).parent.parent
-    paths = [package / name for name in PARTS[part.partition("-")[0]].own]
-    for source in (data / name for name in uses(part)) if data else ():
-        paths += sorted(source.glob("*.jsonl")) if source.is_dir() else [source]
-    digest = hashlib.sha256()
-    for path in paths:
-        if path.exists():
-            digest.update(f"{path.name}\n".encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def commit() -> str:
-    """The commit of the working tree this package lies in; "" outside one."""
-    try:
-        run = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return run.stdout.strip()
-
-
-def write_card(
-    part: str, folder: Path, settings: Any, figures: Mapping[str, Any], data: Path | None, *, seconds: float
-) -> None:
-    """Write card.json (for machines) and README.md (for people) beside the weights."""
-    kind, _, problem = part.partition("-")
-    about = PARTS[kind]
-    if not problem:
-        kind, problem = next((pair for pair, name in OWN.items() if name == part), (part, ""))
-    command = " ".join(word for word in ("errata train", "editor" * (kind in LEARNED), kind, problem) if word)
-    card = {
-        "part": part if "-" in part else about.folder,
-        "title": about.title,
-        "recipe": asdict(settings),
-        "data_hash": data_hash(part, data),
-        "data": [name for name in uses(part) if data and (data / name).exists()],
-        "commit": commit(),
-        "seconds": round(seconds),
-        "figures": {name: _rounded(value) for name, value in figures.items()},
-    }
-    (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    rows = "\n".join(f"| {name} | {value} |" for name, value in card["figures"].items())  # type: ignore[attr-defined]
-    text = f"""# {about.title}
-
-{about.about}
-
-Trained by `{command}` with the recipe and the data hash in `card.json`. Licence: Apache-2.0.
-
-| figure | value |
-|---|---|
-{rows}
-"""
-    (folder / "README.md").write_text(text, encoding="utf-8")
-    for path in folder.iterdir():
-        path.chmod(0o644)
-
-
-def _rounded(value: Any) -> Any:
-    return round(value, 4) if isinstance(value, float) else value
